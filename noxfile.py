@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -20,14 +20,14 @@ ANSIBLE_CORE = "2.19"
 
 # ansible-test fetches this program from the network to get a pip into its virtual environments.
 # The ones it makes have ensurepip, which needs no network.
-GET_PIP = '''\
+GET_PIP = """\
 import subprocess
 import sys
 
 subprocess.check_call([sys.executable, "-m", "ensurepip", "--default-pip"])
 arguments = [word for word in sys.argv[1:] if not word.startswith("--no-")]
 subprocess.check_call([sys.executable, "-m", "pip", "install", "-q", *arguments])
-'''
+"""
 
 
 def offer_other_pythons() -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
@@ -17,7 +17,7 @@ gate() { # gate NAME COMMAND…: quiet when it passes
         printf 'ok    %-14s %3d s\n' "$name" $((SECONDS - start))
     else
         printf 'FAIL  %-14s %3d s\n' "$name" $((SECONDS - start))
-        sed 's/^/      /' "$log"
+        tail -n 100 "$log" | sed 's/^/      /'
         failed+=("$name")
     fi
 }

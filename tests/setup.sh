@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
@@ -70,7 +70,7 @@ check() {
         die "cannot make namespaces here (unshare --net --mount --pid failed). A container needs CAP_SYS_ADMIN."
     missing=$(missing_packages)
     if [ -n "$missing" ] && ! command -v apt-get >/dev/null; then
-        die "missing:" $missing "- and there is no apt-get to install them. Install them yourself, or use Debian 12 or later."
+        die "missing: $(tr '\n' ' ' <<<"$missing")- and there is no apt-get to install them. Install them yourself, or use Debian 12 or later."
     fi
 }
 
@@ -78,7 +78,7 @@ debian_packages() {
     local missing
     missing=$(missing_packages)
     [ -n "$missing" ] || return 0
-    say "Debian packages:" $missing
+    say "Debian packages: $(tr '\n' ' ' <<<"$missing")"
     apt-get update -qq
     # shellcheck disable=SC2086  # one word per package
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
