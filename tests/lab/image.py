@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the nodes' disk image from Debian packages, once, and keeps it in the cache.
+
+An image is a directory `images/<key>/` of the cache, complete or absent (it is built under another
+name and renamed):
+
+    base.ext4     what every node boots from, copy-on-write
+    uml/          a root that holds the User Mode Linux kernel and its C library, to chroot into
+    key, key.pub  the ssh key of user ops
+    about.json    {"kernel": version, "python39": bool, "notes": [str], "seconds": float}
+
+`python -m tests.lab.image` builds it; that process is re-run in a mount and pid namespace of its
+own, so that however it ends it leaves neither a mount nor a process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab import build, recipe
+from tests.lab.errors import LabError
+from tests.lab.paths import CHECKOUT, cache_dir
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Image:
+    """A finished image."""
+
+    directory: Path
+
+    @property
+    def disk(self) -> Path:
+        return self.directory / "base.ext4"
+
+    @property
+    def kernel_root(self) -> Path:
+        return self.directory / "uml"
+
+    @property
+    def key(self) -> Path:
+        return self.directory / "key"
+
+    @property
+    def about(self) -> dict[str, object]:
+        value: dict[str, object] = json.loads((self.directory / "about.json").read_text())
+        return value
+
+
+def images_dir() -> Path:
+    return cache_dir() / "images"
+
+
+def ensure_image(say: Say) -> Image:
+    """The image of today's recipe, built first if the cache has none. LabError when that fails."""
+    image = Image(images_dir() / recipe.image_key())
+    if not image.directory.is_dir():
+        images_dir().mkdir(parents=True, exist_ok=True)
+        _build_in_namespaces()
+        if not image.directory.is_dir():
+            raise LabError(f"the node image was built, but {image.directory} is not there")
+        say(f"node image ready: {image.directory}")
+    return image
+
+
+def _build_in_namespaces() -> None:
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    command += [sys.executable, "-m", "tests.lab.image"]
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT), "LC_ALL": "C.UTF-8"}
+    if subprocess.run(command, env=env, check=False).returncode != 0:
+        raise LabError(
+            "the node image could not be built",
+            f"The reason is above and in {images_dir()}/build.log; the next run starts over.",
+        )
+
+
+@contextmanager
+def _only_builder(say: Say) -> Iterator[None]:
+    with open(images_dir() / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another process is building the node image; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(say: Say) -> None:
+    final = images_dir() / recipe.image_key()
+    with _only_builder(say):
+        if final.is_dir():
+            return
+        for left in images_dir().glob(".building-*"):
+            shutil.rmtree(left)
+        work = images_dir() / f".building-{recipe.image_key()}"
+        work.mkdir()
+        started = time.monotonic()
+        with open(images_dir() / "build.log", "w") as log:
+            about = build.build(work, images_dir(), build.Runner(say, log))
+        about["seconds"] = round(time.monotonic() - started, 1)
+        (work / "out" / "about.json").write_text(json.dumps(about, indent=1) + "\n")
+        (work / "out").rename(final)
+        shutil.rmtree(work)
+        _prune(final)
+
+
+def _prune(keep: Path) -> None:
+    """Removes images and roots of other recipes, but no image that a running lab boots from."""
+    used = {p.stat().st_ino for p in Path("/run/k8snet-lab").glob("*/image.lock")}
+    for entry in images_dir().iterdir():
+        other_image = entry.is_dir() and entry != keep and not entry.name.startswith(".")
+        if other_image and (entry / "base.ext4").exists():
+            if (entry / "base.ext4").stat().st_ino not in used:
+                shutil.rmtree(entry)
+        elif entry.suffix == ".tar" and entry.name != build.root_archive(images_dir()).name:
+            entry.unlink()
+
+
+def main() -> int:
+    started = time.monotonic()
+
+    def say(message: str) -> None:
+        print(f"[{time.monotonic() - started:5.1f} s] {message}", flush=True)
+
+    try:
+        _build(say)
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
