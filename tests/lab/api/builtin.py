@@ -264,8 +264,8 @@ def validate(resource: Resource, obj: Obj, old: Obj | None) -> list[Cause]:
 def _check_config_map(obj: Obj) -> Iterator[Cause]:
     for key in {**(obj.get("data") or {}), **(obj.get("binaryData") or {})}:
         if not _CONFIG_KEY.match(key):
-            why = f'Invalid value: "{key}": a valid config key must consist of alphanumeric characters'
-            yield Cause("FieldValueInvalid", f"data[{key}]", why)
+            why = f'Invalid value: "{key}": a valid config key must consist of'
+            yield Cause("FieldValueInvalid", f"data[{key}]", f"{why} alphanumeric characters")
 
 
 def _check_workload(obj: Obj, old: Obj | None) -> Iterator[Cause]:

@@ -17,7 +17,7 @@ Obj = dict[str, Any]
 
 @dataclass(frozen=True)
 class Cause:
-    """One thing wrong with an object: ``type`` is the field error's reason (``FieldValueInvalid``)."""
+    """One thing wrong with an object; ``type`` is the reason, such as ``FieldValueInvalid``."""
 
     type: str
     field: str
@@ -31,7 +31,7 @@ class Cause:
 
 
 class ApiError(Exception):
-    """A request that fails: HTTP ``code``, Kubernetes ``reason``, message, details, extra headers."""
+    """A request that fails: HTTP ``code``, Kubernetes ``reason``, message, details, headers."""
 
     def __init__(
         self,

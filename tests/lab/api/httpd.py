@@ -55,7 +55,7 @@ class Server(ThreadingHTTPServer):
             return  # a client that does not trust us, or a bare TCP check: nothing to answer
         secured.settimeout(None)
         with contextlib.suppress(OSError, ssl.SSLError):  # the client left
-            self.RequestHandlerClass(secured, client_address, self)
+            Handler(secured, client_address, self)
         with contextlib.suppress(OSError, ssl.SSLError):
             secured.close()
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Kubeconfigs, written as JSON (which is YAML) so that nodes without a YAML parser read them too."""
+"""Kubeconfigs, written as JSON (which is YAML): nodes without a YAML parser read them too."""
 
 from __future__ import annotations
 

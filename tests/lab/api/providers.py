@@ -57,7 +57,7 @@ class Provider(ABC):
     can_fault = False
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
+        self.directory = directory.resolve()
         self.url = ""
 
     @property
@@ -88,7 +88,8 @@ def prepare(directory: Path, listen: Listen) -> str:
     token = secrets.token_urlsafe(32)
     line = f'{token},{ADMIN},{ADMIN},"system:masters"\n'
     tls.write_private(directory / "tokens", line.encode())
-    (directory / "audit.log").unlink(missing_ok=True)
+    for name in ("audit.log", "faults.json"):
+        (directory / name).unlink(missing_ok=True)
     return token
 
 
@@ -131,7 +132,7 @@ class Double(Provider):
 
 
 class Cluster(Provider):
-    """A cluster that is there already, named by KUBECONFIG. It is used, never started or stopped."""
+    """A cluster that is there already, named by KUBECONFIG. It is never started or stopped."""
 
     name = "cluster"
 

@@ -4,7 +4,7 @@
 
 """Who may do what: Role-based access control, from the RBAC objects in the store.
 
-Source: Kubernetes ``plugin/pkg/auth/authorizer/rbac`` and ``pkg/apis/rbac/v1/evaluation_helpers.go``.
+Source: Kubernetes ``plugin/pkg/auth/authorizer/rbac``, ``pkg/apis/rbac/v1``.
 Not here: prevention of privilege escalation, aggregated ClusterRoles, the node authorizer.
 """
 
@@ -84,10 +84,10 @@ def _is_subject(subject: Obj, user: User, namespace: str) -> bool:
 
 def _bindings(store: Store, ask: Attributes) -> Iterator[tuple[Obj, str]]:
     """Yield the bindings in force, with the namespace of each ("" for the whole cluster)."""
-    for stored in store.list((RBAC, "clusterrolebindings"))[1]:
+    for stored in store.rows((RBAC, "clusterrolebindings"))[1]:
         yield stored.obj, ""
     if ask.namespace:
-        for stored in store.list((RBAC, "rolebindings"), ask.namespace)[1]:
+        for stored in store.rows((RBAC, "rolebindings"), ask.namespace)[1]:
             yield stored.obj, ask.namespace
 
 

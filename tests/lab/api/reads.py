@@ -53,10 +53,10 @@ class Reads:
         return lambda obj: by_label(obj) and by_field(obj)
 
     def rows(self, request: Request, resource: Resource) -> tuple[int, list[Stored]]:
-        """Return the version and all selected rows of the resource, in the namespace if one is given."""
+        """Return the version and all selected rows, in the namespace if one is given."""
         test = self.selected(request, resource)
         namespace = request.ask.namespace if resource.namespaced else ""
-        version, rows = self.store.list(resource.key, namespace)
+        version, rows = self.store.rows(resource.key, namespace)
         return version, [row for row in rows if test(row.obj)]
 
     def list(self, request: Request, resource: Resource) -> bytes:
@@ -126,18 +126,15 @@ class Reads:
 def _seen(
     resource: Resource, event: Event, test: Callable[[Obj], bool], place: str
 ) -> bytes | None:
-    """Return the line a watcher gets for a change; an object that leaves the selection is DELETED."""
+    """Return what a watcher gets for a change; an object that leaves the selection is DELETED."""
     if place and event.now.obj["metadata"].get("namespace") != place:
         return None
     was = event.before is not None and test(event.before.obj)
     now = event.type != "DELETED" and test(event.now.obj)
     if not was and not now:
         return None
-    if was and now:
-        kind = "MODIFIED"
-    else:
-        kind = "ADDED" if now else "DELETED"
-    return _line(kind, _converted(resource, event.now))
+    kinds = {(True, True): "MODIFIED", (False, True): "ADDED", (True, False): "DELETED"}
+    return _line(kinds[(was, now)], _converted(resource, event.now))
 
 
 def _line(kind: str, raw: bytes) -> bytes:

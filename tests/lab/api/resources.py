@@ -149,7 +149,7 @@ def _version_order(version: str) -> tuple[int, ...]:
 
 
 class Registry:
-    """The served resources. Replaced as a whole when a CRD comes or goes, so readers need no lock."""
+    """The served resources. Replaced as a whole when a CRD comes or goes: readers need no lock."""
 
     def __init__(self) -> None:
         self._builtin = {(r.group, r.version, r.plural): r for r in BUILTIN}

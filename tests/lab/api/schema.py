@@ -78,7 +78,7 @@ def prune(schema: Obj, value: Any, path: str = "", *, root: bool = True) -> list
 
 
 def fill_defaults(schema: Obj, value: Any) -> None:
-    """Write, in place, the defaults of absent fields; a null that may not be null counts as absent."""
+    """Write, in place, the defaults of absent fields; a null that may not be counts as absent."""
     if isinstance(value, dict):
         for key, child in (schema.get("properties") or {}).items():
             absent = key not in value or (value[key] is None and not child.get("nullable"))

@@ -33,7 +33,7 @@ class Stored(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A change: ADDED, MODIFIED or DELETED, the object after it, and before it (None: was absent)."""
+    """A change: ADDED, MODIFIED or DELETED; the object after it and before it (None: absent)."""
 
     version: int
     type: str
@@ -76,7 +76,7 @@ class Store:
         with self.lock:
             return self._table(key).rows.get(name)
 
-    def list(self, key: Key, namespace: str = "") -> tuple[int, list[Stored]]:
+    def rows(self, key: Key, namespace: str = "") -> tuple[int, list[Stored]]:
         """Return the resourceVersion and the objects, ordered as etcd orders its keys."""
         with self.lock:
             rows = self._table(key).rows

@@ -83,7 +83,7 @@ class Writes:
         """Give a new Service its address."""
         if obj["kind"] != "Service" or obj["apiVersion"] != "v1":
             return
-        services = self.store.list(("", "services"))[1]
+        services = self.store.rows(("", "services"))[1]
         used = {str(item.obj["spec"].get("clusterIP")) for item in services}
         builtin.pick_cluster_ip(obj["spec"], used)
         builtin.fill_defaults(obj)
@@ -98,7 +98,7 @@ class Writes:
 
     def reload(self) -> None:
         """Serve the resources of the CRDs that are in the store now."""
-        self.registry.load([item.obj for item in self.store.list(_CRDS)[1]])
+        self.registry.load([item.obj for item in self.store.rows(_CRDS)[1]])
 
     # -- update and patch -----------------------------------------------------------------------
 
@@ -168,15 +168,16 @@ class Writes:
             return 200, current.raw, warnings  # nothing changed: nothing is written
         if request.dry_run:
             return 200, obj, warnings
-        if obj["metadata"].get("deletionTimestamp") and not obj["metadata"].get("finalizers"):
-            if self._may_go(obj):
-                self._remove(resource, obj)
-                return 200, obj, warnings
+        if self._may_go(obj):
+            self._remove(resource, obj)
+            return 200, obj, warnings
         return 200, self._put(resource, obj).raw, warnings
 
     @staticmethod
     def _may_go(obj: Obj) -> bool:
-        """Tell whether a deleted object waits for nobody (a pod for its kubelet, a namespace ...)."""
+        """Tell whether an object is deleted and waits for nobody: no finalizer, no kubelet."""
+        if not obj["metadata"].get("deletionTimestamp") or obj["metadata"].get("finalizers"):
+            return False
         if obj["kind"] == "Namespace":
             return not (obj.get("spec") or {}).get("finalizers")
         return not obj["metadata"].get("deletionGracePeriodSeconds")
@@ -265,7 +266,7 @@ class Writes:
         self.store.remove(resource.key, (meta.get("namespace", ""), meta["name"]))
         if resource.key == _CRDS:
             key = (obj["spec"]["group"], obj["spec"]["names"]["plural"])
-            for row in self.store.list(key)[1]:
+            for row in self.store.rows(key)[1]:
                 mine = row.obj["metadata"]
                 self.store.remove(key, (mine.get("namespace", ""), mine["name"]))
             self.reload()
@@ -291,7 +292,7 @@ def _delete_options(request: Request) -> Obj:
 
 
 def _grace(obj: Obj, options: Obj) -> int:
-    """Return the seconds for which a deleted object stays: only pods on a node wait for a kubelet."""
+    """Return the seconds for which a deleted object stays: pods on a node wait for a kubelet."""
     if obj["kind"] != "Pod" or obj["apiVersion"] != "v1":
         return 0
     if not obj["spec"].get("nodeName"):
