@@ -92,6 +92,7 @@ def _match(recorded: list[_Entry], current: list[_Entry]) -> list[tuple[_Entry, 
     pairs: list[tuple[_Entry, _Entry, str]] = []
     olds, news = list(recorded), list(current)
     for by, key in (
+        ("", _all_but_addresses),
         ("permanent_mac", _mac_and_bus),
         ("permanent_mac", _mac),
         ("bus", _bus),
@@ -102,7 +103,7 @@ def _match(recorded: list[_Entry], current: list[_Entry]) -> list[tuple[_Entry, 
             new = table.get(value)
             if new is None or (by == "name" and not _may_be_same(old, new)):
                 continue
-            pairs.append((old, new, by))
+            pairs.append((old, new, by or _best(old)))
         taken = {id(entry) for old, new, _by in pairs for entry in (old, new)}
         olds = [entry for entry in olds if id(entry) not in taken]
         news = [entry for entry in news if id(entry) not in taken]
@@ -117,6 +118,15 @@ def _unique(entries: list[_Entry], key: Any) -> dict[Any, _Entry]:
         if value is not None:
             table[value] = None if value in table else entry
     return {value: entry for value, entry in table.items() if entry is not None}
+
+
+def _best(entry: _Entry) -> str:
+    return next((key for key in ("permanent_mac", "bus") if entry[key] is not None), "name")
+
+
+def _all_but_addresses(entry: _Entry) -> tuple[Any, ...]:
+    # First of all, so that of several with one MAC those that did not change are left in peace.
+    return entry["name"], entry["kind"], entry["permanent_mac"], entry["bus"]
 
 
 def _mac_and_bus(entry: _Entry) -> tuple[str, str] | None:
@@ -141,4 +151,7 @@ def _may_be_same(old: _Entry, new: _Entry) -> bool:
     """Hardware that differs in MAC and position is other hardware, whatever it is called."""
     if old["kind"] != new["kind"]:
         return False
-    return all(old[key] is None or new[key] is None for key in ("permanent_mac", "bus"))
+    return all(
+        old[key] is None or new[key] is None or old[key] == new[key]
+        for key in ("permanent_mac", "bus")
+    )
