@@ -36,6 +36,9 @@ _INTERRUPTED = 0x10
 _TYPE_MASK = 0x3FFF
 _TRIES = 5
 
+#: What a kernel answers that has not got the subsystem at all.
+NOT_THERE = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT})
+
 
 class NetlinkError(Exception):
     """The kernel refused or did not answer. ``code`` is an errno, 0 when there is none."""
@@ -160,6 +163,14 @@ def netfilter(family: int) -> bytes:
 def text(value: bytes) -> str:
     """A NUL-terminated name."""
     return value.split(b"\0", 1)[0].decode("utf-8", "replace")
+
+
+def link_names() -> set[str]:
+    """The names of all links. Raises NetlinkError."""
+    try:
+        return {name for _index, name in socket.if_nameindex()}
+    except OSError as exc:
+        raise NetlinkError(exc.strerror or str(exc), exc.errno or 0) from exc
 
 
 def link_addresses(timeout: float = 10.0) -> dict[str, list[tuple[int, str, int]]]:
