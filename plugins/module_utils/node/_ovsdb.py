@@ -298,9 +298,13 @@ def absent(looked: tuple[str, ...]) -> SocketAbsent:
     )
 
 
-def find_socket(candidates: tuple[str, ...] = DEFAULT_SOCKETS) -> str:
-    """The first of ``candidates`` that exists. Raises SocketAbsent naming all of them."""
-    for path in candidates:
+def find_socket(candidates: tuple[str, ...] = ()) -> str:
+    """The first of ``candidates`` (else of DEFAULT_SOCKETS) that exists.
+
+    Raises SocketAbsent naming all of them.
+    """
+    looked = candidates or DEFAULT_SOCKETS
+    for path in looked:
         try:
             os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -308,7 +312,7 @@ def find_socket(candidates: tuple[str, ...] = DEFAULT_SOCKETS) -> str:
         except OSError:
             pass  # There, but closed to us: connecting will say so.
         return path
-    raise absent(candidates)
+    raise absent(looked)
 
 
 def select_rows(table: str, *columns: str) -> dict[str, Any]:

@@ -374,9 +374,13 @@ def test_whatever_a_server_says_the_client_returns_results_or_a_typed_error(chun
         try:
             results = ask(server, 2.0)
         except _ovsdb.OvsdbError as exc:
-            assert exc.what
-            assert exc.where == server.path
-            assert exc.remedy
+            error = exc
+        else:
+            error = None
+        if error is not None:
+            assert error.what
+            assert error.where == server.path
+            assert error.remedy
         else:
             assert len(results) == 1
             assert all(isinstance(r, dict) and r.get("error") is None for r in results)
