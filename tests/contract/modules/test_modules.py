@@ -1,0 +1,108 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every module must obey, none exempt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.contract.modules.harness import CHECKOUT, MODULES, SECRET, Case, run_cases
+
+CASES = {
+    "audit_report": Case(
+        {
+            "path": "/var/lib/reports/new",
+            "report": {
+                "counts": {"critical": 0, "warning": 0, "info": 0, "nodes": 0, "visited": 0},
+                "findings": [],
+                "summary": [],
+            },
+        },
+        changes=True,
+        writes_in_check_mode=True,
+    ),
+    "cluster_info": Case({"host": "https://127.0.0.1:1", "api_key": SECRET, "required": False}),
+    "kube_proxy_facts": Case(),
+    "nic_baseline": Case({"state": "recorded"}, changes=True),
+    "nic_facts": Case(),
+    "node_facts": Case({"reach": ["127.0.0.1"]}),
+    "ovs_facts": Case(),
+}
+REPORTS = [module for module, case in CASES.items() if case.writes_in_check_mode]
+Results = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return run_cases(CASES, tmp_path_factory.mktemp("contract"))
+
+
+def documentation(module: str, block: str) -> Any:
+    source = (CHECKOUT / "plugins" / "modules" / f"{module}.py").read_text()
+    start = source.index(f"{block} = r")
+    opening = source.index('"""', start) + 3
+    return yaml.safe_load(source[opening : source.index('"""', opening)])
+
+
+def test_no_module_is_exempt_from_the_contract() -> None:
+    assert sorted(CASES) == MODULES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_documents_its_promises(module: str) -> None:
+    declared = documentation(module, "DOCUMENTATION")
+    fragments = declared["extends_documentation_fragment"]
+    assert any(name.startswith("k8snet.cni.attributes") for name in fragments)
+    facts_only = "k8snet.cni.attributes.facts" in fragments
+    for attribute in ("check_mode", "diff_mode", "idempotent"):
+        assert facts_only or declared["attributes"][attribute]["support"]
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m not in REPORTS])
+def test_check_says_changed_exactly_when_apply_changes(module: str, results: Results) -> None:
+    run = results[module]
+    assert run["check"]["changed"] == run["apply"]["changed"] == CASES[module].changes
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m not in REPORTS])
+def test_the_diff_of_check_is_the_diff_of_apply(module: str, results: Results) -> None:
+    run = results[module]
+    assert run["check"].get("diff") == run["apply"].get("diff")
+    assert bool(run["apply"].get("diff")) == CASES[module].changes
+
+
+@pytest.mark.parametrize("module", REPORTS)
+def test_a_report_is_written_in_check_mode_so_apply_has_nothing_left(
+    module: str, results: Results
+) -> None:
+    run = results[module]
+    assert run["check"]["changed"]
+    assert not run["apply"]["changed"]
+    assert run["after check"]["stdout"] != run["before"]["stdout"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_second_apply_changes_nothing(module: str, results: Results) -> None:
+    assert not results[module]["apply again"]["changed"]
+    assert not results[module]["check again"]["changed"]
+    assert results[module]["after all"]["stdout"] == results[module]["after apply"]["stdout"]
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m not in REPORTS])
+def test_check_mode_never_writes(module: str, results: Results) -> None:
+    assert results[module]["after check"]["stdout"] == results[module]["before"]["stdout"]
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m not in REPORTS])
+def test_apply_writes_exactly_when_it_says_changed(module: str, results: Results) -> None:
+    run = results[module]
+    written = run["after apply"]["stdout"] != run["after check"]["stdout"]
+    assert written == run["apply"]["changed"]
+
+
+def test_no_secret_reaches_any_output(results: Results) -> None:
+    assert SECRET not in str(results)
