@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from tests.lab import build, recipe
 from tests.lab.errors import LabError
@@ -53,6 +54,12 @@ class Image:
     @property
     def key(self) -> Path:
         return self.directory / "key"
+
+    def hold(self) -> IO[str]:
+        """Keeps the image from being pruned for as long as the answer stays open."""
+        disk = open(self.disk)
+        fcntl.flock(disk, fcntl.LOCK_SH)
+        return disk
 
     @property
     def about(self) -> dict[str, object]:
@@ -118,14 +125,16 @@ def _build(say: Say) -> None:
 
 
 def _prune(keep: Path) -> None:
-    """Removes images and roots of other recipes, but no image that a running lab boots from."""
-    used = {p.stat().st_ino for p in Path("/run/k8snet-lab").glob("*/image.lock")}
+    """Removes images and roots of other recipes, but no image that a running lab holds."""
     for entry in images_dir().iterdir():
-        other_image = entry.is_dir() and entry != keep and not entry.name.startswith(".")
-        if other_image and (entry / "base.ext4").exists():
-            if (entry / "base.ext4").stat().st_ino not in used:
-                shutil.rmtree(entry)
-        elif entry.suffix == ".tar" and entry.name != build.root_archive(images_dir()).name:
+        if entry.is_dir() and entry != keep and not entry.name.startswith("."):
+            try:
+                with open(entry / "base.ext4") as disk:
+                    fcntl.flock(disk, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            shutil.rmtree(entry)
+        elif entry.suffix == ".tar" and entry != build.root_archive(images_dir()):
             entry.unlink()
 
 
