@@ -227,6 +227,9 @@ def read(params: dict[str, Any]) -> dict[str, Any]:
     """Return ``k8snet_cluster``. Raises ClusterError if access is required and there is none."""
     api = None
     try:
+        if _client.IMPORT_ERROR:
+            what = missing_required_lib("kubernetes", reason="on the controller, to read a cluster")
+            raise _client.ClusterError("config", what)
         api = _client.connect(params)
         raw = _snapshot.read(api, params["dns_selector"], params["page_size"])
     except _client.ClusterError as error:
@@ -247,11 +250,6 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if _client.IMPORT_ERROR:
-        module.fail_json(
-            msg=missing_required_lib("kubernetes", reason="on the controller, to read the cluster"),
-            exception=_client.IMPORT_ERROR,
-        )
     try:
         facts = read(module.params)
     except _client.ClusterError as error:

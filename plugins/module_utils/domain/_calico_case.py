@@ -1,0 +1,242 @@
+# Copyright: (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A node's Calico address of one family: stored, wanted, and what detection would choose. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._autodetection import autodetect
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
+    NOT_LINUX,
+    Scope,
+    View,
+    bare,
+    nic_of,
+)
+
+FIRST_FOUND, INTERNAL_IP = "first-found", "kubernetes-internal-ip"
+_MOST_CHOICES = 32
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is compared for one Node. ``next`` is None where the node's NICs are not known."""
+
+    view: View
+    family: int
+    method: str
+    mode: str
+    stored: str | None
+    since: str | None
+    internal: list[str]
+    next: dict[str, Any] | None
+    # NICs first-found could take, in the order in which it would; [] for other methods.
+    choices: list[str]
+
+    @property
+    def name(self) -> str:
+        return self.view.name
+
+    @property
+    def detects(self) -> bool:
+        """Whether calico-node would detect an address if none were stored."""
+        return self.mode in ("autodetect", "once")
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it detects again although one is stored."""
+        return self.mode == "autodetect"
+
+    @property
+    def next_ip(self) -> str:
+        return bare((self.next or {}).get("address"))
+
+    @property
+    def next_nic(self) -> str | None:
+        return (self.next or {}).get("interface")
+
+    @property
+    def next_text(self) -> str:
+        return f"{(self.next or {}).get('address')} ({self.next_nic})"
+
+    @property
+    def stored_nic(self) -> str | None:
+        return nic_of(self.view.nics, self.stored)[0]
+
+    @property
+    def internal_nic(self) -> str | None:
+        return nic_of(self.view.nics, self.internal[0] if self.internal else None)[0]
+
+    @property
+    def internal_address(self) -> str | None:
+        """The InternalIP with its NIC's prefix, bare if its NIC is not known."""
+        if not self.internal:
+            return None
+        return nic_of(self.view.nics, self.internal[0])[1] or self.internal[0]
+
+    @property
+    def internal_text(self) -> str:
+        nic = self.internal_nic
+        return f"{self.internal_address}" + (f" ({nic})" if nic else "")
+
+    @property
+    def changes(self) -> list[dict[str, Any]]:
+        """Changes of the node's NICs since its baseline."""
+        return list((self.view.facts.get("k8snet_nic_drift") or {}).get("changes") or ())
+
+    @property
+    def baseline_recorded_at(self) -> str | None:
+        return (self.view.facts.get("k8snet_nic_drift") or {}).get("recorded_at")
+
+    def drift_of(self, nic: str | None) -> str | None:
+        """Return how a NIC changed since the baseline: added, renamed, readdressed or None."""
+        return next((c["change"] for c in self.changes if c["name"] == nic), None)
+
+    def deliberate(self, cases: list[Case]) -> bool:
+        """Whether somebody chose the stored address by choosing the method.
+
+        So if the method is not the default, nor one that means the InternalIP; if it does give
+        the stored address (taken as given where the node was not visited); if it gives no node
+        its InternalIP, since one network for all is a choice and a mixture is an accident; and if
+        the NIC did not arrive after the baseline.
+        """
+        if self.method in (FIRST_FOUND, INTERNAL_IP) or not self.stored:
+            return False
+        if self.next is not None and self.next_ip != bare(self.stored):
+            return False
+        if any(c.next_ip and c.next_ip in c.internal for c in cases):
+            return False
+        return self.drift_of(self.stored_nic) is None
+
+
+def judged(calico: dict[str, Any], family: int) -> bool:
+    """Return whether Calico chooses this family's addresses where this audit can see them."""
+    if calico["install"] in (None, "none", "canal") or calico["datastore"] != "kubernetes":
+        return False
+    return calico["methods"][f"v{family}"]["mode"] not in ("off", "fixed")
+
+
+def cases_of(cluster: dict[str, Any], scope: Scope, family: int) -> list[Case]:
+    """Return a `Case` for each Linux Node."""
+    calico = cluster["calico"]
+    method = calico["methods"][f"v{family}"]
+    cases = []
+    for view in scope.views:
+        if view.node is None or view.state == NOT_LINUX:
+            continue
+        internal = view.internal_ips(family)
+        words = method["method"] or FIRST_FOUND
+        known = method["detects"] and view.nics is not None
+        cases.append(
+            Case(
+                view=view,
+                family=family,
+                method=words,
+                mode=method["mode"],
+                stored=view.node["calico"][f"ipv{family}_address"],
+                since=view.node["calico"][f"ipv{family}_since"],
+                internal=internal,
+                next=_known(predict(cluster, view, words, family)) if known else None,
+                choices=_choices(cluster, view, family) if known and words == FIRST_FOUND else [],
+            )
+        )
+    return cases
+
+
+def predict(cluster: dict[str, Any], view: View, method: str, family: int) -> dict[str, Any]:
+    """Return what Calico would choose on a visited node."""
+    result: dict[str, Any] = autodetect(
+        view.nics or [],
+        method,
+        family=family,
+        internal_ips=view.internal_ips(family),
+        reach=view.facts.get("k8snet_reach") or {},
+        calico_version=cluster["calico"]["version"],
+    )
+    return result
+
+
+def _known(prediction: dict[str, Any]) -> dict[str, Any] | None:
+    """Return None where the facts cannot tell (can-reach without the kernel's answer)."""
+    return None if prediction["outcome"] == "unknown" else prediction
+
+
+def _choices(cluster: dict[str, Any], view: View, family: int) -> list[str]:
+    """Return the NICs that first-found would take if those before it were gone."""
+    nics = list(view.nics or [])
+    found: list[str] = []
+    while len(found) < _MOST_CHOICES:
+        chosen = autodetect(nics, FIRST_FOUND, family=family)["interface"]
+        if not chosen:
+            break
+        found.append(chosen)
+        nics = [n for n in nics if n["name"] != chosen]
+    return found
+
+
+class Family:
+    """All cases of one family with what they have in common, computed once."""
+
+    def __init__(self, cluster: dict[str, Any], scope: Scope, family: int) -> None:
+        self.cluster = cluster
+        self.calico: dict[str, Any] = cluster["calico"]
+        self.number = family
+        self.settings: dict[str, Any] = self.calico["methods"][f"v{family}"]
+        self.cases = cases_of(cluster, scope, family)
+
+    @cached_property
+    def methods(self) -> list[str]:
+        """The methods worth comparing: the one in use, and those that could replace it."""
+        networks, nics = [], []
+        for case in self.cases:
+            address, nic = case.internal_address, case.internal_nic
+            if nic and address:
+                networks.append(str(ipaddress.ip_interface(address).network))
+                nics.append(nic)
+        found = [m for m in (self.settings["method"], INTERNAL_IP, FIRST_FOUND) if m]
+        if networks:
+            found.append("cidr=" + ",".join(dict.fromkeys(networks)))
+            found.append("interface=" + ",".join(dict.fromkeys(f"^{re.escape(n)}$" for n in nics)))
+        return list(dict.fromkeys(found))
+
+    @cached_property
+    def recommended(self) -> tuple[str, str]:
+        """The method that gives every known node its InternalIP, and words about that."""
+        known = [c for c in self.cases if c.view.nics is not None and c.internal]
+        if not known:
+            return INTERNAL_IP, " (no node was visited: see first that InternalIPs are on the NICs)"
+        for method in sorted(set(self.methods) - {FIRST_FOUND}, key=lambda m: m != INTERNAL_IP):
+            if all(self._right(c, method) for c in known):
+                whose = "the node" if len(known) == 1 else f"each of the {len(known)} visited nodes"
+                return method, f" (it gives {whose} its InternalIP)"
+        return INTERNAL_IP, " (no method gives every node its InternalIP; see the what-if table)"
+
+    def _right(self, case: Case, method: str) -> bool:
+        chosen = predict(self.cluster, case.view, method, self.number)
+        return bare(chosen["address"]) in case.internal
+
+    def table(self, case: Case) -> list[dict[str, Any]]:
+        """Return what each of ``methods`` would choose on a node, [] if its NICs are not known."""
+        if case.view.nics is None:
+            return []
+        rows = []
+        for method in self.methods:
+            chosen = predict(self.cluster, case.view, method, self.number)
+            rows.append(
+                {
+                    "method": method,
+                    "address": chosen["address"],
+                    "interface": chosen["interface"],
+                    "reason": chosen["reason"],
+                    "internal_ip": bare(chosen["address"]) in case.internal,
+                    "in_use": method == case.method,
+                }
+            )
+        return rows

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The audit: cluster facts and node facts in, findings out. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
+    _findings_calico,
+    _findings_calico_config,
+    _findings_nodes,
+    _findings_scope,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._findings_model import (
+    Finding,
+    worst_first,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import Scope, match
+
+# vswitchd runs with the flag for that long while an agent starts, image pull of the agent included.
+FLOW_RESTORE_MIN_AGE = 180
+
+
+def audit(
+    cluster: dict[str, Any], hosts: list[dict[str, Any]], options: dict[str, Any] | None = None
+) -> list[Finding]:
+    """Return all findings, the worst first.
+
+    ``cluster``: ``k8snet_cluster`` of cluster_info. ``hosts``: see `_nodes.match`. ``options``:
+    ``accept_unseen`` (names of nodes that may go unseen), ``flow_restore_min_age`` (seconds).
+    """
+    return audit_scope(cluster, hosts, match(hosts, cluster["nodes"]), options or {})
+
+
+def audit_scope(
+    cluster: dict[str, Any], hosts: list[dict[str, Any]], scope: Scope, options: dict[str, Any]
+) -> list[Finding]:
+    """Return the findings of hosts that were joined with Nodes already."""
+    accepted = {str(name) for name in options.get("accept_unseen") or ()}
+    min_age = int(options.get("flow_restore_min_age") or FLOW_RESTORE_MIN_AGE)
+    calico = _findings_calico.calico(cluster, scope)
+    explained = _findings_calico.explained_nics(calico)
+    return worst_first(
+        [
+            *_findings_scope.access(cluster),
+            *_findings_scope.scope_states(cluster, scope, accepted, hosts),
+            *calico,
+            *_findings_calico_config.calico_config(cluster, scope),
+            *_findings_nodes.nic_drift(scope, explained),
+            *_findings_nodes.ovs(cluster, scope, min_age),
+            *_findings_nodes.kube_proxy(cluster, scope),
+        ]
+    )

@@ -1,0 +1,164 @@
+# Copyright: (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Findings about what the audit could not see: cluster, resources, nodes. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._findings_model import (
+    CRITICAL,
+    INFO,
+    Finding,
+    Remedy,
+    finding,
+    names,
+    plural,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
+    FAILED,
+    NOT_IN_INVENTORY,
+    NOT_LINUX,
+    NOT_SELECTED,
+    UNREACHABLE,
+    VISITED,
+    Scope,
+    View,
+)
+
+
+def access(cluster: dict[str, Any]) -> list[Finding]:
+    """Return API001 or API002."""
+    state = cluster["access"]
+    if not state["available"]:
+        summary = f"Only the nodes were examined. {state['error']}"
+        remedy = Remedy(
+            "Give a kubeconfig of an account that may read Nodes, Pods, DaemonSets, ConfigMaps, "
+            "Installations and IPPools.",
+            playbook="k8snet.cni.audit",
+            variables={"k8snet_kubeconfig": "<path>"},
+        )
+        evidence = {**state, "could_not_check": cluster["could_not_check"]}
+        # Nothing configured is a choice; what is configured and fails is a fault.
+        severity = None if state["configured"] else INFO
+        return [finding("API001", [], summary, remedy, evidence, severity)]
+    found = []
+    for blind in cluster["could_not_check"]:
+        summary = f"Not checked: {blind['what']}. {blind['why']}"
+        errors = [e for e in cluster["errors"] if e["resource"] == blind["resource"]]
+        remedy = Remedy(f"Let the audit's account get and list {blind['resource']}.")
+        found.append(
+            finding(
+                "API002", [], summary, remedy, {"errors": errors}, subject=str(blind["resource"])
+            )
+        )
+    return found
+
+
+def scope_states(
+    cluster: dict[str, Any], scope: Scope, accepted: set[str], hosts: list[dict[str, Any]]
+) -> list[Finding]:
+    """Return NOD001 to NOD008. ``accepted``: nodes that may go unseen (k8snet_accept_unseen)."""
+    found: list[Finding] = []
+    for view in scope.views:
+        if view.state in (UNREACHABLE, FAILED):
+            found.append(_unseen(view, accepted))
+    found += _groups(scope, accepted)
+    if cluster["nodes"]:
+        found += [_stranger(entry) for entry in scope.strangers]
+    for conflict in scope.conflicts:
+        summary = (
+            f"Inventory hosts {' and '.join(conflict['hosts'])} are both Node {conflict['node']}; "
+            f"{conflict['taken']} was used."
+        )
+        remedy = Remedy("Keep one of them, or set k8snet_node_name for each.")
+        evidence = {"hosts": conflict["hosts"]}
+        found.append(finding("NOD006", [conflict["node"]], summary, remedy, evidence))
+    if not hosts or (not any(h["state"] == VISITED for h in hosts) and not found):
+        found.append(_empty())
+    return found
+
+
+def _unseen(view: View, accepted: set[str]) -> Finding:
+    host = view.host or {}
+    error = " ".join(str(host.get("error") or "no reason given").split())
+    if view.state == UNREACHABLE:
+        ident, what = "NOD003", "could not be reached"
+        remedy = Remedy(
+            "Make it reachable for Ansible, over its out-of-band address if need be "
+            "(ansible_host), and audit again.",
+            (f"ansible -i <inventory> {host.get('name')} -m ansible.builtin.ping",),
+        )
+    else:
+        ident, what = "NOD007", "was reached but could not be examined"
+        remedy = Remedy("Repair what the message says, and audit again.")
+    ready = (view.node or {}).get("ready")
+    evidence = {
+        "host": host.get("name"),
+        "address": host.get("address"),
+        "error": error,
+        "node_ready": ready,
+    }
+    words = f"{view.name} {what}, nothing on it was checked"
+    if ready is not None:
+        words += f" (the cluster says it is {'Ready' if ready else 'not Ready'})"
+    severity = INFO if _is_accepted(view, accepted) else CRITICAL
+    return finding(ident, [view.name], f"{words}: {error}", remedy, evidence, severity)
+
+
+def _is_accepted(view: View, accepted: set[str]) -> bool:
+    return bool({view.name, (view.host or {}).get("name")} & accepted)
+
+
+def _groups(scope: Scope, accepted: set[str]) -> list[Finding]:
+    """Return one finding for all Nodes in the same state."""
+    found = []
+    missing = [v for v in scope.views if v.state == NOT_IN_INVENTORY]
+    for group, severity in (
+        ([v for v in missing if not _is_accepted(v, accepted)], None),
+        ([v for v in missing if _is_accepted(v, accepted)], INFO),
+    ):
+        if group:
+            nodes = [v.name for v in group]
+            summary = (
+                f"{plural(len(nodes), 'Node')} of the cluster not in the inventory, so not "
+                f"examined: {names(nodes)}."
+            )
+            remedy = Remedy(
+                "Add them to the group (k8snet_hosts), or name them in k8snet_accept_unseen."
+            )
+            found.append(finding("NOD001", nodes, summary, remedy, severity=severity))
+    left_out = [v.name for v in scope.views if v.state == NOT_SELECTED]
+    if left_out:
+        summary = f"{plural(len(left_out), 'node')} left out by --limit: {names(left_out)}."
+        found.append(finding("NOD002", left_out, summary, Remedy("Run without --limit.")))
+    others = [v.name for v in scope.views if v.state == NOT_LINUX]
+    if others:
+        summary = f"{plural(len(others), 'Node')} not running Linux, not examined: {names(others)}."
+        found.append(finding("NOD004", others, summary, Remedy("Nothing: only Linux is examined.")))
+    return found
+
+
+def _stranger(entry: dict[str, Any]) -> Finding:
+    host = entry["host"]
+    remedy = Remedy(
+        "Set k8snet_node_name for that host, or take it out of the group (k8snet_hosts). If all "
+        "hosts are concerned, the kubeconfig is another cluster's."
+    )
+    summary = f"Inventory host {host['name']} is no Node of this cluster: {entry['reason']}."
+    return finding("NOD005", [host["name"]], summary, remedy, {"address": host.get("address")})
+
+
+def _empty() -> Finding:
+    return finding(
+        "NOD008",
+        [],
+        "No node was visited: the inventory has no hosts in the group (k8snet_hosts), or --limit "
+        "leaves none.",
+        Remedy(
+            "Put the nodes into the group k8snet_hosts, or name another group or pattern.",
+            ("ansible-playbook k8snet.cni.audit -i <inventory> -e k8snet_hosts=<group>",),
+        ),
+    )

@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which inventory host is which Node, and which Nodes were not seen and why. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Any
+
+# States of a host before it is matched; a Node takes over the state of its host.
+VISITED, FAILED, UNREACHABLE, NOT_SELECTED = "visited", "failed", "unreachable", "not_selected"
+# States that only a Node can have.
+NOT_IN_INVENTORY, NOT_LINUX = "not_in_inventory", "not_linux"
+
+
+@dataclass(frozen=True)
+class View:
+    """One node as inventory and cluster see it; ``node`` or ``host`` may be missing, not both."""
+
+    name: str
+    state: str
+    node: dict[str, Any] | None
+    host: dict[str, Any] | None
+    matched_by: str | None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return the facts read on the node, {} unless it was visited."""
+        facts = (self.host or {}).get("facts") if self.state == VISITED else None
+        return facts or {}
+
+    @property
+    def nics(self) -> list[dict[str, Any]] | None:
+        """Return the node's NICs in kernel dump order, None if they are not known."""
+        nics = self.facts.get("k8snet_nics")
+        return nics if isinstance(nics, list) else None
+
+    def internal_ips(self, family: int) -> list[str]:
+        """Return the Node's InternalIPs of one family, in its order."""
+        ips = (self.node or {}).get("internal_ips") or []
+        return [ip for ip in ips if family_of(ip) == family]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """All nodes, and what does not fit together."""
+
+    views: list[View] = field(default_factory=list)
+    # Hosts that match no Node: {host, reason}.
+    strangers: list[dict[str, Any]] = field(default_factory=list)
+    # Nodes that several hosts match: {node, hosts, taken}.
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
+
+
+def bare(address: Any) -> str:
+    """Return the address of "10.0.0.5/24", of a NIC's address entry, or "" for None."""
+    if isinstance(address, dict):
+        address = address.get("address")
+    return str(address or "").split("/", maxsplit=1)[0].lower()
+
+
+def family_of(address: str) -> int | None:
+    """Return 4 or 6, None if it is no IP address."""
+    try:
+        return ipaddress.ip_address(bare(address)).version
+    except ValueError:
+        return None
+
+
+def nic_of(nics: list[dict[str, Any]] | None, address: str | None) -> tuple[str | None, str | None]:
+    """Return (NIC name, "address/prefix" as the NIC has it) for an address, or (None, None)."""
+    if not address:
+        return None, None
+    for nic in nics or ():
+        for entry in nic.get("addresses") or ():
+            if bare(entry) == bare(address):
+                if isinstance(entry, dict):
+                    return nic["name"], f"{entry['address']}/{entry['prefix']}"
+                return nic["name"], str(entry)
+    return None, None
+
+
+def match(hosts: list[dict[str, Any]], nodes: list[dict[str, Any]]) -> Scope:
+    """Join inventory hosts with Nodes.
+
+    A host: ``name`` (in the inventory), ``state`` (visited, failed, unreachable, not_selected),
+    ``error``, ``node_name`` (k8snet_node_name or None), ``address`` (ansible_host or None),
+    ``facts`` (of node_facts or None). A host belongs to the Node that k8snet_node_name says, else
+    to the one whose InternalIP its NICs carry (unvisited: its ansible_host), else to the one of
+    its host name. Without Nodes (no cluster access) every host stands for itself.
+    """
+    if not nodes:
+        return Scope([View(h["name"], h["state"], None, h, None) for h in hosts])
+    taken: dict[str, tuple[dict[str, Any], str]] = {}
+    strangers: list[dict[str, Any]] = []
+    rivals: dict[str, list[str]] = {}
+    # Hosts that were seen have first call on a Node, then those that name it expressly.
+    for host in sorted(hosts, key=lambda h: (h["state"] != VISITED, not h.get("node_name"))):
+        node, by = _find(host, nodes)
+        if node is None:
+            strangers.append({"host": host, "reason": by})
+        elif node["name"] in taken:
+            rivals.setdefault(node["name"], []).append(host["name"])
+        else:
+            taken[node["name"]] = (host, by)
+    views = [_view(node, taken.get(node["name"])) for node in nodes]
+    views += [View(s["host"]["name"], s["host"]["state"], None, s["host"], None) for s in strangers]
+    conflicts = [
+        {"node": name, "taken": taken[name][0]["name"], "hosts": [taken[name][0]["name"], *others]}
+        for name, others in rivals.items()
+    ]
+    return Scope(views, strangers, conflicts)
+
+
+def _view(node: dict[str, Any], found: tuple[dict[str, Any], str] | None) -> View:
+    host, by = found if found else (None, None)
+    state = host["state"] if host else NOT_IN_INVENTORY
+    if node.get("os") != "linux":
+        state = NOT_LINUX
+    return View(node["name"], state, node, host, by)
+
+
+def _find(host: dict[str, Any], nodes: list[dict[str, Any]]) -> tuple[dict[str, Any] | None, str]:
+    """Return (Node, how it was found) or (None, why not)."""
+    wanted = host.get("node_name")
+    if wanted:
+        named = [n for n in nodes if n["name"] == wanted]
+        if named:
+            return named[0], "k8snet_node_name"
+        return None, f"k8snet_node_name says {wanted}, and there is no such Node"
+    by_ip = [n for n in nodes if set(n.get("internal_ips") or ()) & _addresses_of(host)]
+    if by_ip:
+        # A virtual address may be on several nodes: then the name decides.
+        same = _of_name(host, by_ip)
+        return (same or by_ip)[0], "InternalIP"
+    by_name = _of_name(host, nodes)
+    if len(by_name) == 1:
+        return by_name[0], "host name"
+    if by_name:
+        several = ", ".join(n["name"] for n in by_name)
+        return None, f"its name fits several Nodes: {several}"
+    return None, "no Node has one of its addresses as InternalIP, or its name"
+
+
+def _of_name(host: dict[str, Any], nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the Nodes of a host's name, by the full name if possible, else the first label."""
+    for spell in (_full, _short):
+        wanted = {spell(n) for n in _names_of(host)}
+        found = [
+            n for n in nodes if wanted & {spell(x) for x in (n["name"], n.get("hostname")) if x}
+        ]
+        if found:
+            return found
+    return []
+
+
+def _addresses_of(host: dict[str, Any]) -> set[str]:
+    nics = (host.get("facts") or {}).get("k8snet_nics")
+    if host["state"] == VISITED and isinstance(nics, list):
+        return {bare(a) for nic in nics for a in nic.get("addresses") or ()}
+    return {bare(host.get("address"))} - {""}
+
+
+def _names_of(host: dict[str, Any]) -> list[str]:
+    identity = (host.get("facts") or {}).get("k8snet_node") or {}
+    address = host.get("address") or ""
+    names = [host["name"], identity.get("hostname"), identity.get("fqdn")]
+    return [n for n in [*names, "" if family_of(address) else address] if n]
+
+
+def _full(name: str) -> str:
+    return name.lower().rstrip(".")
+
+
+def _short(name: str) -> str:
+    """Return the first label of a name; an address has none."""
+    return _full(name) if family_of(name) else _full(name).split(".", maxsplit=1)[0]
