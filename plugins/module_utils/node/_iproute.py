@@ -148,7 +148,10 @@ def _link(entry: dict[str, Any]) -> dict[str, Any] | None:
     information = entry.get("linkinfo") or {}
     kind = information.get("info_kind")
     data = information.get("info_data") or {}
-    lower = None if "link_netnsid" in entry else entry.get("link")
+    # The kernel names a VXLAN's lower device among its own settings only.
+    lower = data.get("link") if kind == "vxlan" else entry.get("link")
+    if "link_netnsid" in entry:
+        lower = None
     return {
         "name": name,
         "ifindex": entry["ifindex"],

@@ -111,6 +111,8 @@ def _link(message: dict[str, Any]) -> dict[str, Any]:
     data = _netlink.attributes(information[2][0]) if 2 in information else {}
     properties = _netlink.attributes(message.get("PROP_LIST", b""))
     state = message.get("OPERSTATE", 0)
+    # The kernel names a VXLAN's lower device among its own settings only.
+    lower = _number(data, 3) if kind == "vxlan" else message.get("LINK")
     return {
         "name": _text(message["IFNAME"]),
         "ifindex": message["index"],
@@ -121,7 +123,7 @@ def _link(message: dict[str, Any]) -> dict[str, Any]:
         "lower_up": bool(flags & _IFF_LOWER_UP),
         "operstate": _OPERSTATES[state] if state < len(_OPERSTATES) else str(state),
         "master": message.get("MASTER"),
-        "link": None if "LINK_NETNSID" in message else message.get("LINK"),
+        "link": None if "LINK_NETNSID" in message else lower,
         "loopback": bool(flags & _IFF_LOOPBACK),
         "info_kind": kind,
         "vlan_id": _number(data, 1) if kind == "vlan" else None,
