@@ -257,8 +257,8 @@ def test_the_internal_ip_is_neither_filtered_nor_excluded():
 
 def test_an_address_on_two_interfaces_takes_the_prefix_of_the_last():
     nics = node("eth0 10.0.0.5/24; nodelocaldns 10.0.0.5/32")
-    for method, given in (("kubernetes-internal-ip", {}), ("can-reach=d", {"d": "10.0.0.5"})):
-        found = autodetect(nics, method, internal_ips=["10.0.0.5"], reach=given)
+    for method in ("kubernetes-internal-ip", "can-reach=d"):
+        found = autodetect(nics, method, internal_ips=["10.0.0.5"], reach={"d": "10.0.0.5"})
         assert (found["address"], found["interface"]) == ("10.0.0.5/32", "nodelocaldns")
         assert "eth0 (10.0.0.5/24) has it too" in found["reason"]
 
@@ -339,8 +339,8 @@ def test_what_is_skipped_by_default_depends_on_the_release(version, name, skippe
 
 def test_the_interfaces_skipped_by_default_are_calico_s():
     skipped = (
-        "docker0 cbr0 dummy0 podman1 virbr0 lxcbr0 veth1 lo lo0 br-1 cali1 tunl0 flannel.1 kube-ipvs0"
-        " cni0 vxlan.calico vxlan-v6.calico wireguard.cali wg-v6.cali nodelocaldns"
+        "docker0 cbr0 dummy0 podman1 virbr0 lxcbr0 veth1 lo lo0 br-1 cali1 tunl0 flannel.1"
+        " kube-ipvs0 cni0 vxlan.calico vxlan-v6.calico wireguard.cali wg-v6.cali nodelocaldns"
     )
     kept = "eth0 br0 bond0 xdocker vxlan-calico tailscale0 wireguardxcali kube-bridge ens3"
     for name in skipped.split():
