@@ -32,9 +32,10 @@ class ApiProcess:
     def start(self) -> None:
         """Starts it; returns at once."""
         self.directory.mkdir(mode=0o700)
+        command = [sys.executable, "-m", "tests.lab.api", "serve"]
+        command += ["--listen", LISTEN, "--dir", str(self.directory)]
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.lab.api", "serve", "--listen", LISTEN]
-            + ["--dir", str(self.directory)],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -74,9 +74,7 @@ def _debian_root(root: Path, archive: Path, runner: Runner) -> None:
     if not archive.exists():
         runner.say(f"Debian {recipe.SUITE} root with debootstrap (about a minute)")
         include = ",".join(recipe.PACKAGES)
-        runner.run(
-            ["debootstrap", "--variant=minbase", f"--include={include}", recipe.SUITE, root]
-        )
+        runner.run(["debootstrap", "--variant=minbase", f"--include={include}", recipe.SUITE, root])
         for unread in recipe.UNREAD:
             shutil.rmtree(root / unread, ignore_errors=True)
         runner.run(["tar", "-C", root, "-cf", f"{archive}.part", "."])
@@ -128,7 +126,11 @@ def _kernel(work: Path, root: Path, kernel_root: Path, runner: Runner) -> str:
         (kernel_root / directory).mkdir(parents=True)
     shutil.copy2(unpacked / "usr/bin/linux.uml", kernel_root / "usr/bin/linux.uml")
     shutil.copy2(root / "lib64/ld-linux-x86-64.so.2", kernel_root / "lib64")
-    shutil.copy2(root / "lib/x86_64-linux-gnu/libc.so.6", kernel_root / "lib/x86_64-linux-gnu")
+    # What it executes to reboot: the lab sees the exit code and boots it itself (node.py).
+    shutil.copy2(root / "usr/bin/false", kernel_root / "usr/bin/false")
+    # libgcc_s is loaded by the C library when the kernel cancels a thread, to power off.
+    for library in ("libc.so.6", "libgcc_s.so.1"):
+        shutil.copy2(root / "lib/x86_64-linux-gnu" / library, kernel_root / "lib/x86_64-linux-gnu")
     return modules.name
 
 
@@ -167,10 +169,15 @@ def _settings(root: Path, out: Path, runner: Runner) -> None:
     runner.run(["systemctl", f"--root={root}", "enable", *recipe.ENABLED])
     runner.run(["systemctl", f"--root={root}", "set-default", "multi-user.target"])
     # The password is '*': sshd takes '!' for a locked account and refuses the key as well.
-    useradd = ["useradd", "--create-home", "--shell", "/bin/bash", "--password", "*", "ops"]
-    runner.run(["chroot", root, *useradd])
+    useradd = ["useradd", "--create-home", "--shell", "/bin/bash", "--password", "*"]
+    runner.run(["chroot", root, *useradd, "--groups", "adm,systemd-journal", "ops"])
     _keys(root, out, runner)
-    (root / "etc/fstab").write_text("/dev/ubda / ext4 defaults,noatime 0 0\n")
+    # The kernel mounts the root; a generator is a program run before anything else can start.
+    (root / "etc/fstab").write_text("")
+    own_generators = root / "etc/systemd/system-generators"
+    own_generators.mkdir(exist_ok=True)
+    for generator in (root / "usr/lib/systemd/system-generators").iterdir():
+        (own_generators / generator.name).symlink_to("/dev/null")
     (root / "etc/hostname").unlink(missing_ok=True)
     (root / "etc/machine-id").write_text("")
     # What first boot would compute on every node, computed once.

@@ -28,7 +28,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from tests.lab import build, recipe
 from tests.lab.errors import LabError
@@ -55,9 +54,9 @@ class Image:
     def key(self) -> Path:
         return self.directory / "key"
 
-    def hold(self) -> IO[str]:
-        """Keeps the image from being pruned for as long as the answer stays open."""
-        disk = open(self.disk)
+    def hold(self) -> int:
+        """Keeps the image from being pruned for as long as the answered descriptor is open."""
+        disk = os.open(self.disk, os.O_RDONLY | os.O_CLOEXEC)
         fcntl.flock(disk, fcntl.LOCK_SH)
         return disk
 

@@ -190,7 +190,7 @@ class Keeper:
 
 
 def _private_mounts(kernel_root: Path, nodes: int) -> None:
-    """Mounts that end with this namespace: memory and sockets, and what the kernel's chroot needs."""
+    """Mounts that end with this namespace: memory and sockets, and the kernel's chroot."""
     size = f"size={nodes * 512 + 256}M"
     switch.run("mount", "-t", "tmpfs", "-o", f"mode=1777,{size}", "lab", SHARED)
     switch.run("mount", "-t", "sysfs", "sys", "/sys")

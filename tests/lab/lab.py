@@ -251,7 +251,7 @@ class Lab:
             "report": write,
         }
         passed = [fd for fd in (up_pidfd, owner_pidfd, host_network, write) if fd >= 0]
-        command = "unshare --mount --pid --net --fork --kill-child --mount-proc".split()
+        command = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"]
         command += [sys.executable, "-m", "tests.lab.keeper", str(self.run), json.dumps(settings)]
         with open(self.run / "keeper.log", "ab") as log:
             starter = subprocess.Popen(

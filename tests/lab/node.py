@@ -185,16 +185,14 @@ class Node:
         with self._changed:
             self.state, self.seconds = "booting", None
         threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
-        threading.Thread(
-            target=self._await_ssh, args=(self._process, started), daemon=True
-        ).start()
+        threading.Thread(target=self._await_ssh, args=(self._process, started), daemon=True).start()
 
     def _command_line(self) -> list[str]:
-        # argv[0] names no program: to reboot, the kernel executes argv[0] anew and exits with 1
-        # when it cannot. So it is the lab that boots it again, with the NICs plugged meanwhile.
-        words = ["rebooting", "seccomp=on", f"umid={self.name}", f"mem={MEMORY}"]
+        # To reboot, the kernel executes argv[0] with the same arguments. `false` exits with 1, by
+        # which the lab knows that it has to boot it again, with the NICs it has by then.
+        words = ["/usr/bin/false", "seccomp=on", f"umid={self.name}", f"mem={MEMORY}"]
         words += [f"ubd0=/proc/{os.getpid()}/fd/{self._disk}", "root=/dev/ubda", "rw"]
-        words += ["con=null", "con0=null,fd:1", "console=tty0", "loglevel=4"]
+        words += ["con=null", "con0=null,fd:1", "console=tty0", "loglevel=4", "selinux=0"]
         # Random numbers are alike in all nodes so early: without these ids, MACs would be too.
         words += [f"systemd.machine_id={0xC0FFEE + self.index:032x}"]
         words += [f"systemd.hostname={self.name}", "systemd.show_status=false"]

@@ -97,17 +97,12 @@ class Switch:
         return self.directory / "db.sock"
 
     def _daemon(self, program: str, *words: str) -> None:
-        log = open(self.directory / f"{program}.log", "ab")
-        self.processes.append(
-            subprocess.Popen(
-                [program, f"--unixctl={self.directory}/{program}.ctl", *words],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={"OVS_RUNDIR": str(self.directory), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        command = [program, f"--unixctl={self.directory}/{program}.ctl", *words]
+        env = {"OVS_RUNDIR": str(self.directory), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        with open(self.directory / f"{program}.log", "ab") as log:
+            self.processes.append(
+                subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
             )
-        )
-        log.close()
 
     @staticmethod
     def _ip(script: Sequence[str]) -> None:
