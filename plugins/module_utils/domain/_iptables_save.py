@@ -24,7 +24,8 @@ _TEXT_OPTIONS = frozenset(
 )
 _SET_OPTIONS = frozenset({"--match-set", "--add-set", "--del-set", "--map-set"})
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_INCOMPATIBLE = re.compile(r"^# Table `(?P<table>[^']*)' is incompatible\b")
+#: Printed for a table with native rules, and for one with base chains of a foreign kind.
+_INCOMPATIBLE = re.compile(r"^# Table `(?P<table>[^']*)' (?:is|contains) incompatible\b")
 _LONGEST_RULE = 1 << 16
 
 

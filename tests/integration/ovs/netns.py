@@ -69,7 +69,8 @@ def ansible(module, enter=(), **options):
     """The result of one module run by Ansible itself on this machine."""
     python = os.path.dirname(sys.executable)
     command = [*enter, os.path.join(python, "ansible"), "localhost", "-m", f"k8snet.cni.{module}"]
-    command += ["-a", json.dumps(options), "-e", f"ansible_python_interpreter={sys.executable}"]
+    command += ["-e", f"ansible_python_interpreter={sys.executable}"]
+    command += ["-a", json.dumps(options)] if options else []
     environment = {
         "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
         "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal",
@@ -81,4 +82,5 @@ def ansible(module, enter=(), **options):
         command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
     )
     assert "Traceback" not in done.stdout + done.stderr
+    assert "=> {" in done.stdout, done.stdout + done.stderr
     return json.loads(done.stdout[done.stdout.index("=> {") + 3 :])

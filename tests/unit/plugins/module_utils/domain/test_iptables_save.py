@@ -90,8 +90,14 @@ def test_sets_are_named_and_texts_are_not_sets():
     assert rule("-A X -m comment --comment --match-set -j Y").sets == ()
 
 
-def test_a_table_that_iptables_cannot_show_is_reported():
-    line = "# Table `nat' is incompatible, use 'nft' tool.\n"
+@pytest.mark.parametrize(
+    "line",
+    [
+        "# Table `nat' is incompatible, use 'nft' tool.\n",
+        "# Table `nat' contains incompatible base-chains, use 'nft' tool to list them.\n",
+    ],
+)
+def test_a_table_that_iptables_cannot_show_is_reported(line):
     assert list(save.parse([line])) == [save.Incompatible("nat")]
 
 
