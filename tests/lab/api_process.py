@@ -1,17 +1,23 @@
 # Copyright: (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Kubernetes API of a lab: a child of the keeper that serves in the lab's network."""
+"""The Kubernetes API of a lab: a child of the keeper that serves in the lab's network.
+
+With KUBECONFIG set, the API is a cluster that is there already, outside the lab's network: then a
+relay takes connections to it, and the lab's kubeconfigs name the relay.
+"""
 
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
+from tests.lab import relay
 from tests.lab.errors import LabError
 from tests.lab.paths import CHECKOUT
 from tests.lab.switch import HOST_ADDRESS
@@ -68,6 +74,20 @@ class ApiProcess:
             for line in process.stdout:
                 log.write(line)
                 if line.startswith("ready"):
+                    if os.environ.get("KUBECONFIG"):
+                        self._relay()
                     self._ready.set()
         self._ended.set()
         self._ready.set()
+
+    def _relay(self) -> None:
+        host, port = relay.point_at(self.directory / "kubeconfig", f"https://{LISTEN}")
+        address, _, own_port = LISTEN.rpartition(":")
+        with socket.create_server((address, int(own_port)), backlog=64) as listener:
+            passed = (listener.fileno(), self.host_network)
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.lab.relay", *map(str, [*passed, host, port])],
+                stdin=subprocess.DEVNULL,
+                pass_fds=passed,
+                env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            )

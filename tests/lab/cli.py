@@ -57,7 +57,10 @@ def _up(words: argparse.Namespace) -> None:
 
 
 def _down(words: argparse.Namespace) -> None:
-    for lab in all_labs() if words.all else [Lab()]:
+    labs = all_labs() if words.all else [Lab()]
+    if not labs:
+        print("no lab is up")
+    for lab in labs:
         was_there = lab.down()
         print(f"lab '{lab.name}' {'is down' if was_there else 'was not up'}")
 

@@ -142,6 +142,9 @@ class Keeper:
                 raise
             return asdict(nic)
 
+    def do_nic(self, node: str, name: str) -> dict[str, Any]:
+        return asdict(self._node(node).nic(name))
+
     def do_unplug(self, node: str, name: str) -> dict[str, Any]:
         with self.changing:
             found = self._node(node)

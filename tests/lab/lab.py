@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -42,6 +43,7 @@ class Lab:
     def __init__(self, name: str | None = None) -> None:
         self.name = checked_name(name) if name else instance_name()
         self.run = run_dir(self.name)
+        self._starter: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def up(
@@ -120,7 +122,7 @@ class Lab:
     def ssh_command(self, node: str, command: Sequence[str] = (), oob: bool = False) -> list[str]:
         """The ssh command line (to be run inside) for a node, by its out-of-band address if oob."""
         number = node_name(node).removeprefix("node")
-        address = f"192.0.2.1{number}" if oob else f"10.160.1.2{number}"
+        address = f"169.254.77.1{number}" if oob else f"10.160.1.2{number}"
         shared = "-o ControlMaster=auto -o ControlPersist=60"
         options = f"-F none {SSH_OPTIONS} {shared} -i {self.key}".split()
         return ["ssh", *options, f"ops@{address}", *command]
@@ -173,7 +175,10 @@ class Lab:
 
     def unplug(self, node: str, name: str) -> None:
         """Takes a NIC out of a running node."""
-        control.ask(self.run, "unplug", node=node_name(node), name=name)
+        node = node_name(node)
+        mac = control.ask(self.run, "nic", node=node, name=name)["mac"]
+        self.ssh(node, f"sudo /usr/local/sbin/labnet release {mac}", oob=name != "oob0")
+        control.ask(self.run, "unplug", node=node, name=name)
 
     def trunk(self, node: str, vlans: Sequence[int], name: str = "eth0") -> None:
         """Sets the VLANs that a node's port carries tagged, beside its own untagged one."""
@@ -213,6 +218,8 @@ class Lab:
         pid = lock.holder(self.run)
         if pid is not None:
             end_process(pid)
+        if self._starter is not None:
+            self._starter.wait()
         existed = self.run.exists()
         shutil.rmtree(self.run, ignore_errors=True)
         return existed or pid is not None
@@ -229,33 +236,45 @@ class Lab:
         self.down()
 
     def _start_keeper(self, image: Image, nodes: int, api: bool, owner_pid: int) -> None:
-        if self.is_up():
-            raise LabError(
-                f"lab '{self.name}' is up already",
-                "'lab down' ends it; set K8SNET_LAB to start another beside it.",
-            )
-        shutil.rmtree(self.run, ignore_errors=True)
-        (self.run / "console").mkdir(parents=True)
-        self.run.chmod(0o700)
-        read, write = os.pipe()
-        up_pidfd = os.pidfd_open(os.getpid())
-        host_network = os.open("/proc/self/ns/net", os.O_RDONLY)
+        RUN_BASE.mkdir(exist_ok=True)
+        with open(RUN_BASE / ".starting", "w") as starting:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            if self.is_up():
+                raise LabError(
+                    f"lab '{self.name}' is up already",
+                    "'lab down' ends it; set K8SNET_LAB to start another beside it.",
+                )
+            shutil.rmtree(self.run, ignore_errors=True)
+            (self.run / "console").mkdir(parents=True)
+            self.run.chmod(0o700)
+            try:
+                said = self._launch(image, nodes, api, owner_pid)
+                if said != "ready":
+                    log = (self.run / "keeper.log").read_text(errors="replace")[-2000:]
+                    raise LabError(f"lab '{self.name}' did not start: {said or log}")
+            except BaseException:
+                if self._starter is not None:
+                    self._starter.kill()
+                self.down()
+                raise
+
+    def _launch(self, image: Image, nodes: int, api: bool, owner_pid: int) -> str:
+        """Starts the keeper; returns its one message, empty when it ended without any."""
         owner_pidfd = _pidfd(owner_pid) if owner_pid else -1
-        settings = {
-            "image": str(image.directory),
-            "nodes": nodes,
-            "api": api,
-            "up_pidfd": up_pidfd,
+        read, write = os.pipe()
+        inherited = {
+            "up_pidfd": os.pidfd_open(os.getpid()),
             "owner_pidfd": owner_pidfd,
-            "host_network": host_network,
+            "host_network": os.open("/proc/self/ns/net", os.O_RDONLY),
             "report": write,
         }
-        passed = [fd for fd in (up_pidfd, owner_pidfd, host_network, write) if fd >= 0]
-        command = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"]
-        command += [sys.executable, "-m", "tests.lab.keeper", str(self.run), json.dumps(settings)]
+        settings = {"image": str(image.directory), "nodes": nodes, "api": api, **inherited}
+        passed = [fd for fd in inherited.values() if fd >= 0]
+        command = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child"]
+        command += ["--mount-proc", sys.executable, "-m", "tests.lab.keeper"]
         with open(self.run / "keeper.log", "ab") as log:
-            starter = subprocess.Popen(
-                command,
+            self._starter = subprocess.Popen(
+                [*command, str(self.run), json.dumps(settings)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -266,20 +285,8 @@ class Lab:
             )
         for fd in passed:
             os.close(fd)
-        try:
-            # One message, or an end without any when the keeper died.
-            said = os.read(read, 65536).decode()
-        except BaseException:
-            starter.kill()
-            shutil.rmtree(self.run, ignore_errors=True)
-            raise
-        finally:
-            os.close(read)
-        if said != "ready":
-            starter.wait()
-            log_end = (self.run / "keeper.log").read_text(errors="replace")[-2000:]
-            shutil.rmtree(self.run, ignore_errors=True)
-            raise LabError(f"the lab did not start: {said or log_end}")
+        with os.fdopen(read, "rb", buffering=0) as report:
+            return report.read(65536).decode()
 
     def _await_all(self, say: Say) -> None:
         status = self.status()
@@ -291,8 +298,12 @@ class Lab:
         if status["api"]:
             waits["api"] = self._await_api
         with ThreadPoolExecutor(len(waits)) as pool:
-            for line in pool.map(lambda wait: wait(), waits.values()):
-                say(line)
+            try:
+                for line in pool.map(lambda wait: wait(), waits.values()):
+                    say(line)
+            except BaseException:
+                self.down()  # the other waits end with it
+                raise
 
     def _await_api(self) -> str:
         return f"API up at {control.ask(self.run, 'await_api', timeout=API_TIMEOUT)['url']}"
@@ -315,7 +326,7 @@ def end_process(pid: int) -> None:
 
 def all_labs() -> list[Lab]:
     """Every instance that is up or has left a run directory."""
-    return [Lab(run.name) for run in sorted(RUN_BASE.glob("*")) if run.is_dir()]
+    return [Lab(run.name) for run in sorted(RUN_BASE.glob("[!.]*")) if run.is_dir()]
 
 
 def _pidfd(pid: int) -> int:

@@ -72,7 +72,7 @@ def first_nics(index: int) -> list[Nic]:
     """eth0 on the switch and oob0 on the out-of-band network."""
     eth0 = new_nic(index, 0, "eth0", BRIDGE, f"10.160.1.{20 + index}/24")
     eth0.gateway, eth0.tag, eth0.trunks = HOST_ADDRESS, NATIVE_TAG, DEFAULT_TRUNKS
-    return [eth0, new_nic(index, 1, "oob0", OOB, f"192.0.2.{10 + index}/24")]
+    return [eth0, new_nic(index, 1, "oob0", OOB, f"169.254.77.{10 + index}/24")]
 
 
 @dataclass

@@ -18,7 +18,8 @@ from tests.lab.errors import LabError
 
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 HOST_ADDRESS = "10.160.1.1"
-OOB_HOST_ADDRESS = "192.0.2.1"
+#: Link-local, so that no autodetection of a node address takes the out-of-band NIC for a candidate.
+OOB_HOST_ADDRESS = "169.254.77.1"
 NATIVE_TAG = 216
 
 BRIDGE, OOB, NOWHERE = "vmbr0", "oob", "nowhere"
