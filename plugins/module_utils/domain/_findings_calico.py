@@ -88,43 +88,57 @@ def _addresses(case: Case) -> dict[str, Any]:
 
 
 def _missing(family: Family, told: set[str]) -> list[Finding]:
-    found = []
+    """One finding per node whose address cannot be found, one for all that do not store theirs."""
+    found, silent = [], []
     for case in family.cases:
         if case.stored or not case.detects or case.name in told:
             continue
-        if case.family == 6 and not case.internal and not (case.next or {}).get("address"):
-            continue  # dual stack is on, this node has no IPv6: CAL008 tells
-        summary = f"{case.name} has no Calico IPv{case.family} address stored"
-        chosen = (case.next or {}).get("address")
-        holder = _holder(family, case)
-        if holder:
-            summary += f"; the method would choose {chosen}, which {holder} holds, so it is cleared"
-        elif chosen:
-            summary += f"; detection would choose {chosen} ({case.next_nic}), so calico-node "
-            summary += "does not run there or could not write"
-        elif case.next:
-            summary += f", and {case.method} finds none: {case.next['reason']}"
-        evidence = {
-            "family": case.family,
-            "method": case.method,
-            "internal_ips": case.internal,
-            "next": case.next,
-            "held_by": holder,
-            "node_ready": (case.view.node or {}).get("ready"),
-            "candidates": family.table(case),
-        }
-        if chosen and not holder:
-            remedy = Remedy(
-                "See why calico-node does not run on that node.",
-                (
-                    f"kubectl -n {_namespace(family.calico)} get pods -o wide --field-selector "
-                    f"spec.nodeName={case.name}",
-                ),
-            )
-        else:
-            remedy = _remedy(family)
-        found.append(finding("CAL005", [case.name], summary.rstrip(". ") + ".", remedy, evidence))
-    return found
+        if case.next is None or (case.next_ip and not _holder(family, case)):
+            silent.append(case)
+        elif case.family == 4 or case.internal or case.next_ip:
+            # Without any IPv6 on a node of a dual-stack cluster, CAL008 tells.
+            found.append(_addressless(family, case))
+    return [*([_not_stored(family, silent)] if silent else []), *found]
+
+
+def _addressless(family: Family, case: Case) -> Finding:
+    holder = _holder(family, case)
+    prediction = case.next or {}
+    summary = f"{case.name} has no Calico IPv{case.family} address stored"
+    if holder:
+        chosen = prediction["address"]
+        summary += f"; {case.method} chooses {chosen}, which {holder} holds, so it is cleared"
+    elif not prediction.get("error"):
+        summary += f", and {case.method} finds none: {prediction.get('reason')}"
+    evidence = {
+        "family": case.family,
+        "method": case.method,
+        "internal_ips": case.internal,
+        "next": case.next,
+        "held_by": holder,
+        "candidates": family.table(case),
+    }
+    return finding("CAL005", [case.name], summary.rstrip(". ") + ".", _remedy(family), evidence)
+
+
+def _not_stored(family: Family, cases: list[Case]) -> Finding:
+    nodes = [c.name for c in cases]
+    case = cases[0]
+    summary = f"No Calico IPv{case.family} address is stored for {names(nodes)}"
+    if case.next_ip:
+        summary += f"; detection would choose {case.next_text}"
+        summary += f" on {case.name}" if len(nodes) > 1 else ""
+    summary += ": calico-node does not run there, or cannot write it."
+    evidence = {
+        "family": case.family,
+        "method": case.method,
+        "per_node": {c.name: _addresses(c) for c in cases},
+    }
+    pods = f"kubectl -n {_namespace(family.calico)} get pods -o wide"
+    if len(nodes) == 1:
+        pods += f" --field-selector spec.nodeName={case.name}"
+    remedy = Remedy("See why calico-node does not run there.", (pods,))
+    return finding("CAL005", nodes, summary, remedy, evidence)
 
 
 def _holder(family: Family, case: Case) -> str | None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._findings_model import (
@@ -64,10 +65,12 @@ def scope_states(
     found: list[Finding] = []
     for view in scope.views:
         if view.state in (UNREACHABLE, FAILED):
-            found.append(_unseen(view, accepted))
+            found.append(_unseen(view, accepted, bool(cluster["nodes"])))
     found += _groups(scope, accepted)
     if cluster["nodes"]:
-        found += [_stranger(entry) for entry in scope.strangers]
+        # Of a host that was not visited, the addresses on its NICs are not known.
+        visited = [s for s in scope.strangers if s["host"]["state"] == VISITED]
+        found += [_stranger(entry) for entry in visited]
     for conflict in scope.conflicts:
         summary = (
             f"Inventory hosts {' and '.join(conflict['hosts'])} are both Node {conflict['node']}; "
@@ -81,9 +84,9 @@ def scope_states(
     return found
 
 
-def _unseen(view: View, accepted: set[str]) -> Finding:
+def _unseen(view: View, accepted: set[str], clustered: bool) -> Finding:
     host = view.host or {}
-    error = " ".join(str(host.get("error") or "no reason given").split())
+    error = _plain_error(host.get("error"))
     if view.state == UNREACHABLE:
         ident, what = "NOD003", "could not be reached"
         remedy = Remedy(
@@ -95,6 +98,7 @@ def _unseen(view: View, accepted: set[str]) -> Finding:
         ident, what = "NOD007", "was reached but could not be examined"
         remedy = Remedy("Repair what the message says, and audit again.")
     ready = (view.node or {}).get("ready")
+    lost = view.node is None and clustered
     evidence = {
         "host": host.get("name"),
         "address": host.get("address"),
@@ -102,10 +106,18 @@ def _unseen(view: View, accepted: set[str]) -> Finding:
         "node_ready": ready,
     }
     words = f"{view.name} {what}, nothing on it was checked"
+    if lost:
+        words += " (which Node it is cannot be told; see k8snet_node_name)"
     if ready is not None:
         words += f" (the cluster says it is {'Ready' if ready else 'not Ready'})"
     severity = INFO if _is_accepted(view, accepted) else CRITICAL
     return finding(ident, [view.name], f"{words}: {error}", remedy, evidence, severity)
+
+
+def _plain_error(error: Any) -> str:
+    """Return Ansible's message on one line, without the words that it puts before each."""
+    text = " ".join(str(error or "no reason given").split())
+    return re.sub(r"^((Task|Action|Module) failed: )+", "", text)
 
 
 def _is_accepted(view: View, accepted: set[str]) -> bool:
@@ -126,6 +138,9 @@ def _groups(scope: Scope, accepted: set[str]) -> list[Finding]:
                 f"{plural(len(nodes), 'Node')} of the cluster not in the inventory, so not "
                 f"examined: {names(nodes)}."
             )
+            maybe = [s["host"]["name"] for s in scope.strangers if s["host"]["state"] != VISITED]
+            if maybe:
+                summary += f" Perhaps {names(maybe)}, which could not be told without a visit."
             remedy = Remedy(
                 "Add them to the group (k8snet_hosts), or name them in k8snet_accept_unseen."
             )
