@@ -71,16 +71,24 @@ def ansible(module, enter=(), **options):
     command = [*enter, os.path.join(python, "ansible"), "localhost", "-m", f"k8snet.cni.{module}"]
     command += ["-e", f"ansible_python_interpreter={sys.executable}"]
     command += ["-a", json.dumps(options)] if options else []
-    environment = {
-        "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
+    environment = {**os.environ, **quiet(), "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return parse(done)
+
+
+def quiet():
+    """Settings under which Ansible prints one result as JSON and little else."""
+    return {
         "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal",
         "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_LOCALHOST_WARNING": "false",
     }
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
-    )
-    assert "Traceback" not in done.stdout + done.stderr
-    assert "=> {" in done.stdout, done.stdout + done.stderr
+
+
+def parse(done):
+    """The one result in Ansible's output."""
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said, said
+    assert "=> {" in done.stdout, said
     return json.loads(done.stdout[done.stdout.index("=> {") + 3 :])
