@@ -11,6 +11,7 @@ token invalid, delete the service account (``revoke``): the next request is a 40
 from __future__ import annotations
 
 import base64
+import time
 from pathlib import Path
 
 from tests.lab.api import kubeconfig
@@ -18,6 +19,8 @@ from tests.lab.api.client import Client, Obj
 
 NAMESPACE = "k8snet-users"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+EFFECT_SECONDS = 15
 _ACCOUNTS = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
 
 
@@ -44,7 +47,29 @@ def user(admin: Path, name: str, rules: list[Obj], out: Path) -> str:
     ca = base64.b64decode(client.ca)
     config = kubeconfig.build(client.server, ca, name, token["status"]["token"])
     kubeconfig.write(out, config)
+    _await_rights(Client(out, "k8snet-mint"), rules)
     return f"system:serviceaccount:{NAMESPACE}:{name}"
+
+
+def _await_rights(client: Client, rules: list[Obj]) -> None:
+    """Wait until the rights are in force: a real API server learns of them a moment later."""
+    rule = next((r for r in rules if r.get("resources") and not r.get("resourceNames")), None)
+    if rule is None:
+        return
+    resource, _, subresource = rule["resources"][0].partition("/")
+    asked = {
+        "verb": rule["verbs"][0],
+        "group": rule["apiGroups"][0],
+        "resource": resource,
+        "subresource": subresource,
+    }
+    until = time.monotonic() + EFFECT_SECONDS
+    while time.monotonic() < until:
+        body = {"spec": {"resourceAttributes": asked}}
+        if client.create(_REVIEWS, body)["status"]["allowed"]:
+            return
+        time.sleep(0.05)  # between two looks at the condition
+    raise TimeoutError(f"the rights of a new user are not in force after {EFFECT_SECONDS} s")
 
 
 def revoke(admin: Path, name: str) -> None:

@@ -17,7 +17,7 @@ from tests.lab.api import selectors
 from tests.lab.api.errors import ApiError, Obj, bad_request, expired, not_found
 from tests.lab.api.resources import Resource
 from tests.lab.api.routes import Request
-from tests.lab.api.store import Event, Store, Stored, encode
+from tests.lab.api.store import Event, Store, Stored, bare, encode
 
 TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. You can "
@@ -31,6 +31,11 @@ def _converted(resource: Resource, stored: Stored) -> bytes:
     if stored.obj["apiVersion"] == resource.api_version:
         return stored.raw
     return encode({**stored.obj, "apiVersion": resource.api_version})
+
+
+def _untyped(_resource: Resource, stored: Stored) -> bytes:
+    """Return an item of a built-in list: a real server leaves its kind and apiVersion out."""
+    return bare(stored)
 
 
 class Reads:
@@ -80,7 +85,8 @@ class Reads:
             self.store.keep_snapshot(_snapshot_name(request, version), kept)
             rows = rows[:limit]
         head = {"kind": resource.list_name, "apiVersion": resource.api_version, "metadata": meta}
-        items = b",".join(_converted(resource, row) for row in rows)
+        one = _converted if resource.custom else _untyped
+        items = b",".join(one(resource, row) for row in rows)
         return encode(head)[:-1] + b',"items":[' + items + b"]}"
 
     # -- watch ----------------------------------------------------------------------------------

@@ -52,6 +52,12 @@ def encode(obj: Obj) -> bytes:
     return json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def bare(stored: Stored) -> bytes:
+    """Return the JSON without kind and apiVersion, which come first in every stored object."""
+    head = encode({key: stored.obj[key] for key in ("kind", "apiVersion")})
+    return b"{" + stored.raw[len(head) :]
+
+
 def copy(stored: Stored) -> Obj:
     """Return a copy of the object that the caller may change."""
     out: Obj = json.loads(stored.raw)
@@ -85,6 +91,7 @@ class Store:
 
     def put(self, key: Key, obj: Obj) -> Stored:
         """Store an object under a new resourceVersion, which is written into it."""
+        obj = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], **obj}
         meta = obj["metadata"]
         with self.lock:
             self.version += 1
