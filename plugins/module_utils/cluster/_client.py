@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import ssl
 import traceback
 import warnings
 from typing import Any
@@ -115,8 +116,6 @@ class Api:
         except urllib3.exceptions.HTTPError as error:
             self.requests += 1
             raise self._transport_error(error) from None
-        except OSError as error:
-            raise self._file_error(error) from None
         self.requests += 1 + len(getattr(response.retries, "history", None) or ())
         return self._decode(method, path, response)
 
@@ -137,6 +136,7 @@ class Api:
                 connect=1,
                 read=2,
                 redirect=0,
+                other=0,
                 backoff_factor=0.3,
                 status_forcelist=_RETRIED,
                 raise_on_status=False,
@@ -184,14 +184,6 @@ class Api:
             "unreachable",
             f"Failed to reach the API server {self.server}: {_short(reason)}. Check the address in "
             "the kubeconfig, routes and firewalls between this controller and the server.",
-        )
-
-    def _file_error(self, error: OSError) -> ClusterError:
-        where = error.filename or self._configuration.ssl_ca_cert or "a certificate or key file"
-        return ClusterError(
-            "config",
-            f"Failed to read {where} for {self.server}: {error.strerror or 'not usable'}. Check "
-            "'ca_cert' and the files that the kubeconfig names.",
         )
 
 
@@ -246,14 +238,27 @@ def connect(params: dict[str, Any]) -> Api:
         configuration.ssl_ca_cert = params["ca_cert"]
     if params.get("validate_certs") is not None:
         configuration.verify_ssl = params["validate_certs"]
+    _check_files(configuration)
+    return Api(configuration, source, context, int(params.get("timeout") or 30))
+
+
+def _check_files(configuration: Any) -> None:
+    """Load CA, certificate and key once, since later errors do not say which file is at fault."""
+    tls = ssl.create_default_context()
+    where = "file"
     try:
-        return Api(configuration, source, context, int(params.get("timeout") or 30))
-    except (OSError, ValueError) as error:  # the TLS library refuses the CA, certificate or key
+        if configuration.ssl_ca_cert:
+            where = f"CA {configuration.ssl_ca_cert}"
+            tls.load_verify_locations(configuration.ssl_ca_cert)
+        if configuration.cert_file:
+            where = f"client certificate {configuration.cert_file}"
+            tls.load_cert_chain(configuration.cert_file, configuration.key_file)
+    except (OSError, ValueError) as error:
+        missing = isinstance(error, FileNotFoundError)
         raise ClusterError(
             "config",
-            f"Failed to use the CA, certificate or key of {source}: "
-            f"{getattr(error, 'strerror', None) or type(error).__name__}. Check 'ca_cert' and the "
-            "files that the kubeconfig names.",
+            f"Failed to load the {where}: {'no such file' if missing else 'not usable'}. Check "
+            "'ca_cert' and the certificates in the kubeconfig.",
         ) from None
 
 
@@ -287,13 +292,10 @@ def _load_kubeconfig(
     configuration: Any, files: list[str], context: str | None
 ) -> tuple[str, str | None]:
     where = os.pathsep.join(files)
-    contexts: list[str] = []
-    current = None
-    for path in files:
-        document = _parse_kubeconfig(path)
-        contexts += [str(c.get("name")) for c in document.get("contexts") or () if c]
-        current = document.get("current-context") or current
-    chosen = context or current
+    documents = [_parse_kubeconfig(path) for path in files]
+    contexts = _entries(documents, "contexts")
+    current = [d["current-context"] for d in documents if d.get("current-context")]
+    chosen = context or (current[-1] if current else None)
     if not chosen:
         raise ClusterError(
             "config",
@@ -307,6 +309,14 @@ def _load_kubeconfig(
             f"{', '.join(contexts) or 'no contexts'}. Set 'context' (in the playbooks "
             "k8snet_context) to one of these.",
         )
+    for part in ("cluster", "user"):
+        name = (contexts[chosen].get("context") or {}).get(part)
+        if name not in _entries(documents, part + "s"):
+            raise ClusterError(
+                "config",
+                f"Failed to use context {chosen} of {where}: it names the {part} {name}, which is "
+                "not defined there. Repair the kubeconfig.",
+            )
     try:
         loader: Any = kubernetes.config
         loader.load_kube_config(
@@ -322,6 +332,16 @@ def _load_kubeconfig(
             f"`kubectl --context {chosen} config view --minify`.",
         ) from None
     return where, chosen
+
+
+def _entries(documents: list[dict[str, Any]], section: str) -> dict[str, dict[str, Any]]:
+    """Return name -> entry of a section over all files; the first of one name counts."""
+    found: dict[str, dict[str, Any]] = {}
+    for document in documents:
+        for entry in document.get(section) or ():
+            if isinstance(entry, dict):
+                found.setdefault(str(entry.get("name")), entry)
+    return found
 
 
 def _parse_kubeconfig(path: str) -> dict[str, Any]:

@@ -92,12 +92,13 @@ class Folder:
             return None
         except OSError as error:
             raise self._error("read", self._join(name), error) from None
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise ReportError(
+                f"Failed to write {self._join(name)}: it exists and is no regular file. Remove "
+                "it, or set k8snet_report_dir to another folder."
+            )
         with os.fdopen(fd, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise ReportError(
-                    f"Failed to write {self._join(name)}: it exists and is no regular file. Remove "
-                    "it, or set k8snet_report_dir to another folder."
-                )
             return stream.read()
 
     def write(self, name: str, content: bytes) -> None:

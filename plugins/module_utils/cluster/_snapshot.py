@@ -54,6 +54,7 @@ def read(api: Api, dns_selector: str, page_size: int) -> dict[str, Any]:
         ),
         "config_maps": _config_maps(lister, daemonsets or []),
     }
+    _refuse_if_blind(raw, lister.errors, api)
     raw["errors"] = lister.errors
     raw["requests"] = api.requests
     raw["access"] = {
@@ -66,6 +67,18 @@ def read(api: Api, dns_selector: str, page_size: int) -> dict[str, Any]:
         "error": None,
     }
     return raw
+
+
+def _refuse_if_blind(raw: dict[str, Any], errors: list[dict[str, Any]], api: Api) -> None:
+    """Raise if the account may read nothing at all: that is one fault, not five."""
+    if raw["nodes"] is None and raw["daemonsets"] is None and raw["dns_pods"] is None:
+        said = str(errors[0]["message"])
+        raise ClusterError(
+            "forbidden",
+            f"Failed to read anything from {api.server}: the account may list neither Nodes nor "
+            f"DaemonSets nor Pods. The first refusal: {said}",
+            errors[0]["status"],
+        )
 
 
 def _config_maps(lister: Lister, daemonsets: list[dict[str, Any]]) -> dict[str, dict[str, str]]:

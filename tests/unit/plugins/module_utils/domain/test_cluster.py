@@ -204,7 +204,15 @@ def test_the_version_comes_from_the_image(image: str | None, version: str | None
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("60s", 60), ("1m30s", 90), ("500ms", 0.5), ("1.5h", 5400), ("0", 0), ("60", None), ("", None)],
+    [
+        ("60s", 60),
+        ("1m30s", 90),
+        ("500ms", 0.5),
+        ("1.5h", 5400),
+        ("0", 0),
+        ("60", None),
+        ("", None),
+    ],
 )
 def test_durations_are_read_as_go_does(text: str, seconds: float | None) -> None:
     assert duration_seconds(text) == seconds

@@ -140,9 +140,7 @@ def deliberate(**more: Any) -> list[Any]:
         for n in (1, 2, 3)
     ]
     method = "interface=storage.*"
-    facts = cluster(
-        nodes, [calico_ds(method)], [installation({"interface": "storage.*"})]
-    )
+    facts = cluster(nodes, [calico_ds(method)], [installation({"interface": "storage.*"})])
     return run(facts, inventory)
 
 
@@ -339,9 +337,7 @@ def test_a_method_that_calico_cannot_use_is_told_once(method: str, severity: str
 @pytest.mark.parametrize("method", ["cidr=10.160.1.0/24", "interface=eth0", "can-reach=192.0.2.9"])
 def test_a_method_that_calico_can_use_is_no_finding(method: str) -> None:
     facts = cluster(daemonsets=[calico_ds(method, namespace="kube-system")], installations=[])
-    inventory = [
-        host(n, reach={"192.0.2.9": {"source": ETH0[n].split("/")[0]}}) for n in (1, 2, 3)
-    ]
+    inventory = [host(n, reach={"192.0.2.9": {"source": ETH0[n].split("/")[0]}}) for n in (1, 2, 3)]
     assert run(facts, inventory) == []
 
 
