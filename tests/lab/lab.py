@@ -22,7 +22,7 @@ from typing import Any
 from tests.lab import control, enter, lock, preflight
 from tests.lab.errors import LabError
 from tests.lab.image import Image, ensure_image
-from tests.lab.inventory import SSH_OPTIONS
+from tests.lab.inventory import SSH_OPTIONS, write_programs
 from tests.lab.node import node_name
 from tests.lab.paths import CHECKOUT, RUN_BASE, checked_name, instance_name, run_dir
 from tests.lab.switch import BRIDGE, NOWHERE
@@ -252,6 +252,7 @@ class Lab:
                 if said != "ready":
                     log = (self.run / "keeper.log").read_text(errors="replace")[-2000:]
                     raise LabError(f"lab '{self.name}' did not start: {said or log}")
+                write_programs(self.run, self.first_process)
             except BaseException:
                 if self._starter is not None:
                     self._starter.kill()
