@@ -98,7 +98,9 @@ ansible_facts:
           type: int
           returned: success
         vswitchd_running:
-          description: Whether a process holds the lock on C(ovs-vswitchd.pid) beside the socket.
+          description:
+            - Whether a process holds the lock on C(ovs-vswitchd.pid) beside the socket.
+            - Null when there is no such file, yet a process of that name.
           type: bool
           returned: success
         vswitchd_uptime:

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable, Iterator
+import socket
+from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple
 
 _PROTOCOLS = frozenset({"TCP", "UDP", "SCTP"})
@@ -67,11 +67,14 @@ def _server(words: list[str], line: str) -> VirtualServer:
 
 
 def _address(text: str) -> str:
-    if text.startswith("["):
-        return str(ipaddress.IPv6Address(text.strip("[]")))
-    if len(text) != 8:
-        raise ValueError("not eight hexadecimal digits")
-    return str(ipaddress.IPv4Address(int(text, 16)))
+    """The usual form of an address. Raises ValueError."""
+    try:
+        if text.startswith("["):
+            packed = socket.inet_pton(socket.AF_INET6, text.strip("[]"))
+            return socket.inet_ntop(socket.AF_INET6, packed)
+        return socket.inet_ntop(socket.AF_INET, bytes.fromhex(text))
+    except OSError as exc:
+        raise ValueError(str(exc)) from exc
 
 
 class NodePort(NamedTuple):
@@ -84,9 +87,9 @@ class NodePort(NamedTuple):
 
 def divide(
     servers: Iterable[VirtualServer],
-    virtual_addresses: set[str],
-    node_ports: set[NodePort],
-    local_addresses: set[str],
+    virtual_addresses: Set[str],
+    node_ports: Set[NodePort],
+    local_addresses: Set[str],
 ) -> tuple[list[VirtualServer], list[VirtualServer]]:
     """(the cluster's, somebody else's).
 
@@ -105,7 +108,7 @@ def divide(
     return ours, theirs
 
 
-def _node_port(server: VirtualServer, node_ports: set[NodePort]) -> bool:
+def _node_port(server: VirtualServer, node_ports: Set[NodePort]) -> bool:
     port = server.port or 0
     return (
         NodePort(server.protocol, port) in node_ports

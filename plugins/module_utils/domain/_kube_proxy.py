@@ -10,8 +10,9 @@ The result is small whatever the node holds: kinds are counted, lists are cut.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence, Set
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_chains as names
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_ipvs as ipvs
@@ -23,8 +24,7 @@ _SOME = 20
 _TEXT = 512
 
 
-@dataclass(frozen=True)
-class NftTable:
+class NftTable(NamedTuple):
     """A table of nf_tables. ``chains`` are its chains' names."""
 
     family: str
@@ -32,8 +32,7 @@ class NftTable:
     chains: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class IpSet:
+class IpSet(NamedTuple):
     """An ipset without its members."""
 
     name: str
@@ -41,21 +40,20 @@ class IpSet:
     entries: int
 
 
-@dataclass
-class Observed:
+class Observed(NamedTuple):
     """Everything read from a node."""
 
-    graphs: list[Graph] = field(default_factory=list)
-    nft_tables: list[NftTable] = field(default_factory=list)
-    ipsets: list[IpSet] = field(default_factory=list)
-    virtual_servers: list[ipvs.VirtualServer] = field(default_factory=list)
-    node_ports: set[ipvs.NodePort] = field(default_factory=set)
+    graphs: Sequence[Graph] = ()
+    nft_tables: Sequence[NftTable] = ()
+    ipsets: Sequence[IpSet] = ()
+    virtual_servers: Sequence[ipvs.VirtualServer] = ()
+    node_ports: Set[ipvs.NodePort] = frozenset()
     #: Addresses on kube-ipvs0; None when there is no such interface.
-    kube_ipvs0: list[str] | None = None
-    local_addresses: set[str] = field(default_factory=set)
-    sysctls: dict[str, int | None] = field(default_factory=dict)
+    kube_ipvs0: Sequence[str] | None = None
+    local_addresses: Set[str] = frozenset()
+    sysctls: Mapping[str, int | None] = MappingProxyType({})
     running: bool = False
-    errors: list[str] = field(default_factory=list)
+    errors: Sequence[str] = ()
 
 
 def facts(observed: Observed) -> dict[str, Any]:
@@ -99,8 +97,8 @@ def facts(observed: Observed) -> dict[str, Any]:
         "counts": {**counts, "blockers": _references(observed.graphs)},
         "modes": _modes(observed.graphs, ours, sets, tables, observed.kube_ipvs0),
         "running": observed.running,
-        "sysctls": observed.sysctls,
-        "errors": observed.errors,
+        "sysctls": dict(observed.sysctls),
+        "errors": list(observed.errors),
     }
 
 
@@ -108,10 +106,10 @@ def _native(table: NftTable) -> bool:
     return table.name == names.NFT_TABLE and table.family in ("ip", "ip6")
 
 
-def _dummy(addresses: list[str] | None) -> dict[str, Any] | None:
+def _dummy(addresses: Sequence[str] | None) -> dict[str, Any] | None:
     if addresses is None:
         return None
-    return {"addresses": len(addresses), "sample": addresses[:_SOME]}
+    return {"addresses": len(addresses), "sample": list(addresses[:_SOME])}
 
 
 def _residue(graph: Graph) -> dict[str, Any] | None:
@@ -148,7 +146,7 @@ def _blockers(graph: Graph) -> list[dict[str, Any]]:
     return found + [_blocker(graph, "ipset", name, rules, {name}) for name, rules in sets.items()]
 
 
-def _references(graphs: list[Graph]) -> int:
+def _references(graphs: Sequence[Graph]) -> int:
     return sum(len(graph.foreign) + len(graph.foreign_sets) for graph in graphs)
 
 
@@ -216,11 +214,11 @@ def _survivor(
 
 
 def _modes(
-    graphs: list[Graph],
+    graphs: Sequence[Graph],
     servers: list[ipvs.VirtualServer],
     sets: list[IpSet],
     tables: list[NftTable],
-    dummy: list[str] | None,
+    dummy: Sequence[str] | None,
 ) -> list[str]:
     """Which of kube-proxy's modes left something; several after a change of mode."""
     kinds = {kind for graph in graphs for kind in graph.chains.values()}

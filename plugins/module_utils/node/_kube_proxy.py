@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_chains as names
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_proxy as domain
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_ipvs import NodePort
 from ansible_collections.k8snet.cni.plugins.module_utils.node import (
     _ipset,
     _iptables,
@@ -40,45 +41,59 @@ def nothing(error: str) -> dict[str, Any]:
 def observe(timeout: float = 60.0) -> domain.Observed:
     """Everything that `domain.facts` judges. Loads no kernel module, writes nothing."""
     deadline = time.monotonic() + timeout
-    seen = domain.Observed(sysctls=_sysctl.read(), running=running())
+    errors: list[str] = []
 
     def left() -> float:
         return max(0.1, deadline - time.monotonic())
 
-    seen.nft_tables = _asked(lambda: _nft.tables(left()), "nf_tables' tables", [], seen.errors)
-    seen.graphs, errors = _iptables.gather(seen.nft_tables, deadline)
-    seen.errors += errors
-    seen.ipsets = _asked(lambda: _ipset.sets(left()), "ipsets", [], seen.errors)
-    _addresses(seen, left)
+    tables: list[domain.NftTable] = []
+    tables = _asked(lambda: _nft.tables(left()), "nf_tables' tables", tables, errors)
+    graphs, more = _iptables.gather(tables, deadline)
+    errors += more
+    sets: list[domain.IpSet] = []
+    sets = _asked(lambda: _ipset.sets(left()), "ipsets", sets, errors)
+    dummy, local = _addresses(left, errors)
     try:
-        seen.virtual_servers = _ipvs.virtual_servers()
+        servers = _ipvs.virtual_servers()
     except _ipvs.IpvsError as exc:
-        seen.errors.append(str(exc))
-    if seen.virtual_servers:
-        for name in [s.name for s in seen.ipsets if s.name in names.NODE_PORT_SETS]:
-            seen.node_ports |= _asked(
-                partial(_ipset.node_ports, name, left()),
-                f"ipset {name}",
-                set(),
-                seen.errors,
-            )
-    return seen
+        servers = []
+        errors.append(str(exc))
+    return domain.Observed(
+        graphs=graphs,
+        nft_tables=tables,
+        ipsets=sets,
+        virtual_servers=servers,
+        node_ports=_node_ports(sets, left, errors) if servers else frozenset(),
+        kube_ipvs0=dummy,
+        local_addresses=local,
+        sysctls=_sysctl.read(),
+        running=running(),
+        errors=errors,
+    )
 
 
-def _addresses(seen: domain.Observed, left: Callable[[], float]) -> None:
+def _node_ports(
+    sets: list[domain.IpSet], left: Callable[[], float], errors: list[str]
+) -> set[NodePort]:
+    found: set[NodePort] = set()
+    for name in [s.name for s in sets if s.name in names.NODE_PORT_SETS]:
+        nothing: set[NodePort] = set()
+        question = partial(_ipset.node_ports, name, left())
+        found |= _asked(question, f"ipset {name}", nothing, errors)
+    return found
+
+
+def _addresses(left: Callable[[], float], errors: list[str]) -> tuple[list[str] | None, set[str]]:
+    """(addresses on kube-ipvs0, None without it; the node's other addresses)."""
     links: dict[str, list[tuple[int, str, int]]] = {}
+    links = _asked(lambda: _nfnetlink.link_addresses(left()), "addresses", links, errors)
     nobody: set[str] = set()
-    links = _asked(lambda: _nfnetlink.link_addresses(left()), "addresses", links, seen.errors)
+    dummy: list[str] | None = None
     if DUMMY in links:
-        seen.kube_ipvs0 = [address for _scope, address, _prefix in links[DUMMY]]
-    elif DUMMY in _asked(_nfnetlink.link_names, "links", nobody, seen.errors):
-        seen.kube_ipvs0 = []
-    seen.local_addresses = {
-        address
-        for name, found in links.items()
-        if name != DUMMY
-        for _scope, address, _prefix in found
-    }
+        dummy = [address for _scope, address, _prefix in links.pop(DUMMY)]
+    elif DUMMY in _asked(_nfnetlink.link_names, "links", nobody, errors):
+        dummy = []
+    return dummy, {address for found in links.values() for _scope, address, _prefix in found}
 
 
 def _asked(question: Callable[[], _T], what: str, default: _T, errors: list[str]) -> _T:

@@ -105,16 +105,32 @@ def global_addresses() -> dict[str, list[str]]:
     return {name: found for name, found in usable.items() if found}
 
 
-def vswitchd(run_dir: str, proc: str = "/proc") -> tuple[bool, int | None]:
-    """Whether ovs-vswitchd runs, and for how many seconds (None when that cannot be seen).
+def vswitchd(run_dir: str, proc: str = "/proc") -> tuple[bool | None, int | None]:
+    """Whether ovs-vswitchd runs, and for how many seconds; None is what cannot be seen.
 
     Antrea's vswitchd lives in a container: the number in its pid file means nothing on the host.
     The daemon locks the file, though, and the kernel tells the holder's pid as we see it.
     """
-    pid = _lock_holder(os.path.join(run_dir, "ovs-vswitchd.pid"))
+    path = os.path.join(run_dir, "ovs-vswitchd.pid")
+    pid = _lock_holder(path)
     if pid is None:
-        return False, None
+        # Started without a pid file, one that runs cannot be told from another's.
+        unknown = not os.path.exists(path) and _named("ovs-vswitchd", proc)
+        return (None if unknown else False), None
     return True, _uptime(pid, proc) if pid > 0 else None
+
+
+def _named(name: str, proc: str) -> bool:
+    """Whether any process has this name."""
+    for entry in os.listdir(proc) if os.path.isdir(proc) else ():
+        if entry.isdigit():
+            try:
+                with open(f"{proc}/{entry}/comm", "rb") as file:
+                    if file.read().strip() == name.encode():
+                        return True
+            except OSError:
+                continue  # It ended while we looked.
+    return False
 
 
 def _lock_holder(path: str) -> int | None:

@@ -242,8 +242,10 @@ class Client:
                 view = view[self._socket.send(view) :]
             except BlockingIOError:
                 continue
-            except OSError as exc:
-                raise self._closed("before it had read the request") from exc
+            except OSError:
+                # It hung up. What it said before (a greeting in another protocol, say) can
+                # still be read and tells more than that.
+                return
 
     def _receive(self) -> Iterator[dict[str, Any]]:
         self._wait(select.POLLIN, "no complete answer")

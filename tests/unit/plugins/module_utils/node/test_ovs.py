@@ -81,7 +81,21 @@ def test_what_is_there_and_cannot_be_read_is_told_in_the_fact(script, message):
 def test_a_pid_file_without_its_daemon_is_no_daemon(tmp_path):
     (tmp_path / "ovs-vswitchd.pid").write_text(f"{os.getpid()}\n")
     assert _ovs.vswitchd(str(tmp_path)) == (False, None)
-    assert _ovs.vswitchd(str(tmp_path / "nowhere")) == (False, None)
+    proc = tmp_path / "proc"
+    (proc / "7").mkdir(parents=True)
+    (proc / "7" / "comm").write_text("ovs-vswitchd\n")
+    (proc / "8").mkdir()
+    assert _ovs.vswitchd(str(tmp_path), str(proc)) == (False, None)
+
+
+def test_without_a_pid_file_a_daemon_of_that_name_is_not_declared_dead(tmp_path):
+    proc = tmp_path / "proc"
+    assert _ovs.vswitchd(str(tmp_path), str(proc)) == (False, None)
+    (proc / "7").mkdir(parents=True)
+    (proc / "7" / "comm").write_text("bash\n")
+    assert _ovs.vswitchd(str(tmp_path), str(proc)) == (False, None)
+    (proc / "7" / "comm").write_text("ovs-vswitchd\n")
+    assert _ovs.vswitchd(str(tmp_path), str(proc)) == (None, None)
 
 
 HOLDER = """

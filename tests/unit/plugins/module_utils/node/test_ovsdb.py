@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
 
 import pytest
@@ -259,6 +260,20 @@ def misbehave(script, error, timeout=5.0, **options):
 def test_a_web_server_is_not_ovsdb():
     text = misbehave(lambda p: p.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"), _ovsdb.NotOvsdb)
     assert "HTTP/1.1 400" in text
+
+
+def test_a_greeting_is_read_although_its_server_hung_up_before_the_request():
+    hung_up = threading.Event()
+
+    def script(peer):
+        peer.send(b"SSH-2.0-OpenSSH\r\n")
+        peer.connection.shutdown(socket.SHUT_RDWR)
+        hung_up.set()
+
+    with ScriptedServer(script) as server, _ovsdb.Client(server.path, 5.0) as client:
+        assert hung_up.wait(5)
+        with pytest.raises(_ovsdb.NotOvsdb, match="SSH-2.0"):
+            client.transact("Open_vSwitch", SELECT)
 
 
 def test_a_close_without_a_word():
