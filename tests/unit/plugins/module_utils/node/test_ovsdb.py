@@ -272,7 +272,7 @@ def test_a_greeting_is_read_although_its_server_hung_up_before_the_request():
 
     with ScriptedServer(script) as server, _ovsdb.Client(server.path, 5.0) as client:
         assert hung_up.wait(5)
-        with pytest.raises(_ovsdb.NotOvsdb, match="SSH-2.0"):
+        with pytest.raises(_ovsdb.NotOvsdb, match=r"SSH-2\.0"):
             client.transact("Open_vSwitch", SELECT)
 
 
