@@ -64,7 +64,9 @@ def test_metadata_does_not_pass_through_a_custom_status(api: Client, kinds: None
     assert "labels" not in api.patch(f"{path}/status", body)["metadata"]
 
 
-def test_without_the_subresource_status_is_a_field(api: Client, kinds: None, namespace: str) -> None:
+def test_without_the_subresource_status_is_a_field(
+    api: Client, kinds: None, namespace: str
+) -> None:
     gadgets = f"{GADGETS}/namespaces/{namespace}/gadgets"
     made = api.create(gadgets, {**gadget(size=1), "status": {"seen": 1}})
     path = f"{gadgets}/{made['metadata']['name']}"

@@ -49,7 +49,9 @@ def test_a_merge_patch_leaves_its_neighbours(api: Client, kinds: None) -> None:
     assert changed["spec"]["free"] == {"firstFound": True, "kubernetes": "NodeInternalIP"}
 
 
-def test_a_merge_patch_with_a_stale_version_is_a_conflict(api: Client, path: str, made: Obj) -> None:
+def test_a_merge_patch_with_a_stale_version_is_a_conflict(
+    api: Client, path: str, made: Obj
+) -> None:
     api.patch(path, {"data": {"a": "9"}})
     stale = {"metadata": {"resourceVersion": made["metadata"]["resourceVersion"]}, "data": {}}
     status = fails(api, "PATCH", path, {**stale, "data": {"a": "8"}}, {"Content-Type": MERGE})

@@ -45,7 +45,7 @@ class Event(NamedTuple):
 class _Table:
     rows: dict[Name, Stored] = field(default_factory=dict)
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=HISTORY))
-    dropped: int = 0  # version of the newest event no longer kept
+    dropped: int = 0  # watches from before this version are told to list again
 
 
 def encode(obj: Obj) -> bytes:
@@ -73,10 +73,9 @@ class Store:
         self.version = 1
         self._tables: dict[Key, _Table] = {}
         self._snapshots: OrderedDict[str, list[Stored]] = OrderedDict()
-        self._start = 1
 
     def _table(self, key: Key) -> _Table:
-        return self._tables.setdefault(key, _Table(dropped=self._start))
+        return self._tables.setdefault(key, _Table(dropped=self.version))
 
     def get(self, key: Key, name: Name) -> Stored | None:
         with self.lock:
