@@ -23,6 +23,7 @@ _TEXT_OPTIONS = frozenset(
     | {"--timeout", "--label", "--uid-owner", "--gid-owner", "-i", "-o"}
 )
 _SET_OPTIONS = frozenset({"--match-set", "--add-set", "--del-set", "--map-set"})
+_QUOTED = "\0"
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 #: Printed for a table with native rules, and for one with base chains of a foreign kind.
 _INCOMPATIBLE = re.compile(r"^# Table `(?P<table>[^']*)' (?:is|contains) incompatible\b")
@@ -74,10 +75,11 @@ def parse(lines: Iterable[str]) -> Iterator[Table | Chain | Rule | Incompatible]
         line = line.rstrip("\n")
         first = line[:1]
         if first in ("-", "["):
+            bare = line
             if '"' in line:
-                line, more = _whole(line, source, number)
+                line, bare, more = _whole(line, source, number)
                 number += more
-            yield _rule(line, number)
+            yield _rule(line, bare, number)
         elif first == ":":
             yield _chain(line, number)
         elif first == "*":
@@ -95,16 +97,21 @@ def parse(lines: Iterable[str]) -> Iterator[Table | Chain | Rule | Incompatible]
         raise SaveSyntaxError(f"it ends in the middle of table '{table}' (line {number})")
 
 
-def _whole(line: str, source: Iterator[str], number: int) -> tuple[str, int]:
-    """``line``, with the lines that follow while a quoted comment holds a line break."""
+def _whole(line: str, source: Iterator[str], number: int) -> tuple[str, str, int]:
+    """(the rule, the rule with every quotation made one word that is no option, more lines).
+
+    A quoted comment may hold a line break, and then what looks like a rule.
+    """
     more = 0
-    while '"' in _STRING.sub("", line):
+    bare = _STRING.sub(_QUOTED, line)
+    while '"' in bare:
         following = next(source, None)
         if following is None or len(line) > _LONGEST_RULE:
             raise SaveSyntaxError(f"a quotation that never ends (line {number}): {line[:60]!r}")
         line += "\n" + following.rstrip("\n")
+        bare = _STRING.sub(_QUOTED, line)
         more += 1
-    return line, more
+    return line, bare, more
 
 
 def _chain(line: str, number: int) -> Chain:
@@ -114,15 +121,14 @@ def _chain(line: str, number: int) -> Chain:
     return Chain(parts[0], parts[1])
 
 
-def _rule(line: str, number: int) -> Rule:
+def _rule(line: str, bare: str, number: int) -> Rule:
     if line[0] == "[":
-        line = line.partition("] ")[2]
-    # Every quoted text becomes one word that is no option.
-    words = (_STRING.sub('""', line) if '"' in line else line).split()
+        line, bare = line.partition("] ")[2], bare.partition("] ")[2]
+    words = bare.split()
     if len(words) < 2 or words[0] != "-A":
         raise _unreadable(line, number)
     sets: tuple[str, ...] = ()
-    if "-set " in line:
+    if "-set " in bare:
         sets = _values(words, _SET_OPTIONS)
     return Rule(words[1], _target(words), sets, line)
 
