@@ -4,11 +4,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Runs the roles' scenarios, all of them or those named, on one lab, which goes with this script
-# however it ends. With K8SNET_INVENTORY set they run on the machines of that inventory.
+# however it ends. With K8SNET_INVENTORY and K8SNET_KUBECONFIG set they run on those machines.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export MOLECULE_GLOB='molecule/*/molecule.yml'
 export K8SNET_LAB=${K8SNET_LAB:-molecule}
+if [ -z "${K8SNET_INVENTORY:-}" ]; then
+    export K8SNET_OWN_LAB=1 K8SNET_INVENTORY=/run/k8snet-lab/$K8SNET_LAB/inventory.yml
+    export K8SNET_KUBECONFIG=/run/k8snet-lab/$K8SNET_LAB/api/kubeconfig
+fi
 # An interrupted run leaves Molecule believing that the nodes exist.
 molecule reset --scenario-name default >/dev/null 2>&1 || rm -rf "$HOME/.ansible/tmp/molecule".*
 remove_lab() { python -m tests.lab down >/dev/null; }
