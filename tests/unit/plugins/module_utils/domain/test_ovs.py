@@ -133,6 +133,18 @@ def test_a_renamed_nic_without_its_twin_has_no_heir():
     assert (found["internal_port"], found["addresses_on"]) == (None, None)
 
 
+def test_antreas_naming_comes_before_the_mac():
+    db = Database()
+    db.bridge("br-ext")
+    db.port("eth0~", mac="52:54:00:00:00:01")
+    db.port("twin", "internal", mac="52:54:00:00:00:01")
+    (found,) = db.summary({"eth0~": "physical"}, {})["enslaved"]
+    assert found["internal_port"] is None
+    db.port("eth0", "internal", mac="52:54:00:00:00:02")
+    (found,) = db.summary({"eth0~": "physical"}, {})["enslaved"]
+    assert found["internal_port"] == "eth0"
+
+
 def test_a_nic_renamed_for_a_bridge_but_in_none_is_told():
     db = Database()
     db.bridge("br-ext")
