@@ -23,7 +23,7 @@ from tests.contract.api.conftest import (
     widget_crd,
 )
 from tests.lab import crds
-from tests.lab.api.client import STRATEGIC, Client
+from tests.lab.api.client import JSON_PATCH, STRATEGIC, Client
 from tests.lab.api.providers import Provider
 
 Obj = dict[str, Any]
@@ -60,8 +60,8 @@ def refused(api: Client, spec: Obj) -> dict[str, str]:
             {"FieldValueInvalid", "FieldValueTypeInvalid"},
         ),
         (
-            {"color": "red", "code": None},
-            "spec.code",
+            {"color": "red", "parts": [None]},
+            "spec.parts[0]",
             {"FieldValueInvalid", "FieldValueTypeInvalid"},
         ),
     ],
@@ -99,6 +99,11 @@ def test_unknown_fields_are_refused_when_asked(api: Client, kinds: None) -> None
 
 def test_a_nullable_field_keeps_its_null(api: Client, kinds: None) -> None:
     assert api.create(WIDGETS, widget(note=None))["spec"]["note"] is None
+
+
+def test_another_null_is_as_if_it_were_not_there(api: Client, kinds: None) -> None:
+    made = api.create(WIDGETS, widget(code=None, size=None, nested={"on": None}))
+    assert made["spec"] == {"color": "red", "size": 3, "nested": {"on": True}}
 
 
 def test_an_amount_is_a_number_or_a_percentage(api: Client, kinds: None) -> None:
@@ -145,6 +150,16 @@ def test_a_schema_has_to_be_structural(api: Client) -> None:
     status = fails(api, "POST", crds.CRDS, crd)
     assert (status.code, status.reason) == (422, "Invalid")
     assert any(field.endswith(".type") for field in cause_fields(status))
+
+
+def test_a_version_that_was_stored_cannot_be_dropped(api: Client, kinds: None) -> None:
+    path = f"{crds.CRDS}/gadgets.{GROUP}"
+    spec = api.get(path)["spec"]
+    spec["versions"][0]["name"] = "v2"
+    body = [{"op": "replace", "path": "/spec", "value": spec}]
+    status = fails(api, "PATCH", f"{path}?dryRun=All", body, {"Content-Type": JSON_PATCH})
+    assert (status.code, status.reason) == (422, "Invalid")
+    assert "status.storedVersions[0]" in cause_fields(status)
 
 
 def test_an_unknown_kind_is_404(api: Client, kinds: None) -> None:

@@ -23,6 +23,11 @@ def validate(crd: Obj) -> list[Cause]:
     if sum(bool(version.get("storage")) for version in versions) != 1:
         why = "Invalid value: must have exactly one version marked as storage version"
         out.append(Cause("FieldValueInvalid", "spec.versions", why))
+    names = {version["name"] for version in versions}
+    for index, stored in enumerate((crd.get("status") or {}).get("storedVersions") or ()):
+        if stored not in names:
+            why = f'Invalid value: "{stored}": must appear in spec.versions'
+            out.append(Cause("FieldValueInvalid", f"status.storedVersions[{index}]", why))
     for index, version in enumerate(versions):
         path = f"spec.versions[{index}].schema.openAPIV3Schema"
         schema = (version.get("schema") or {}).get("openAPIV3Schema")

@@ -80,9 +80,9 @@ def prune(schema: Obj, value: Any, path: str = "", *, root: bool = True) -> list
 def fill_defaults(schema: Obj, value: Any) -> None:
     """Write, in place, the defaults of absent fields; a null that may not be counts as absent."""
     if isinstance(value, dict):
+        _drop_nulls(schema, value)
         for key, child in (schema.get("properties") or {}).items():
-            absent = key not in value or (value[key] is None and not child.get("nullable"))
-            if absent and "default" in child:
+            if key not in value and "default" in child:
                 value[key] = copy.deepcopy(child["default"])
             if key in value:
                 fill_defaults(child, value[key])
@@ -93,6 +93,15 @@ def fill_defaults(schema: Obj, value: Any) -> None:
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
         for item in value:
             fill_defaults(schema["items"], item)
+
+
+def _drop_nulls(schema: Obj, value: Obj) -> None:
+    """Remove the nulls of known fields that may not be null."""
+    more = schema.get("additionalProperties")
+    for key in [key for key, item in value.items() if item is None]:
+        child = (schema.get("properties") or {}).get(key, more)
+        if isinstance(child, dict) and not child.get("nullable"):
+            del value[key]
 
 
 def validate(schema: Obj, obj: Obj) -> list[Cause]:

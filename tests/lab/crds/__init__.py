@@ -51,6 +51,18 @@ def load(client: Client, crds: Iterable[Obj]) -> None:
         _await_served(client, crd, until)
 
 
+def remove(client: Client, crds: Iterable[Obj]) -> None:
+    """Delete CRDs with all their objects, and wait until they are gone."""
+    paths = [f"{CRDS}/{crd['metadata']['name']}" for crd in crds]
+    for path in paths:
+        client.delete(path)
+    until = time.monotonic() + SERVED_SECONDS
+    while any(client.find(path) for path in paths):
+        if time.monotonic() > until:
+            raise TimeoutError(f"CRDs are not gone after {SERVED_SECONDS} s")
+        time.sleep(0.1)  # between two looks at the condition
+
+
 def _await_served(client: Client, crd: Obj, until: float) -> None:
     spec = crd["spec"]
     paths = [
