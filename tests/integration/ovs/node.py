@@ -10,6 +10,8 @@ import json
 import os
 import sys
 
+import pytest
+
 from tests.integration.ovs.netns import COLLECTIONS, parse, quiet
 from tests.lab.lab import Lab
 
@@ -20,9 +22,12 @@ class LabNode:
     """The only node of a lab that goes down with the test."""
 
     def __init__(self, name):
-        self._name = name
+        # A node of one's own: these tests need a kernel that has loaded nothing yet.
+        self._name = f"{name}-{os.getpid()}"
 
     def __enter__(self):
+        if os.geteuid() != 0:
+            pytest.skip("the lab needs root")
         self.lab = Lab.up(1, name=self._name)
         return self
 
