@@ -19,7 +19,9 @@ import shutil
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -202,23 +204,18 @@ def _private_mounts(kernel_root: Path, nodes: int) -> None:
     switch.run("mount", "--bind", kernel_root.parent, kernel_root / "lab")
 
 
-def _first_process(run: Path, settings: Settings) -> None:
-    """Runs the keeper as a child, and reaps: as first process it is every orphan's parent."""
-    keeper = os.fork()
-    if keeper:
-        while os.wait()[0] != keeper:
-            pass
-        os._exit(1)
+def _keep(run: Path, settings: Settings) -> None:
+    """Starts the lab, reports, and returns when the lab shall end."""
     try:
         instance = Keeper(run, settings)
         instance.start()
     except (LabError, OSError, subprocess.SubprocessError) as error:
         os.write(settings.report, str(error).encode())
         raise
-    os.write(settings.report, b"ready")
+    with suppress(BrokenPipeError):  # the `up` that reads it has ended: seen at once below
+        os.write(settings.report, b"ready")
     instance.watch_owners()
     shutil.rmtree(run, ignore_errors=True)
-    os._exit(0)
 
 
 def main() -> int:
@@ -226,8 +223,18 @@ def main() -> int:
     if not lock.take(run):
         os.write(settings.report, f"lab '{run.name}' is up already".encode())
         return 1
-    _first_process(run, settings)
-    return 0
+    keeper = os.fork()
+    if not keeper:
+        try:
+            _keep(run, settings)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)  # at once, whatever the threads are at
+    # As first process of the namespace this one is every orphan's parent, and has to reap.
+    while os.wait()[0] != keeper:
+        pass
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,26 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab that integration tests share: three nodes and the API, up once per session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.lab import Lab
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Three nodes with real kernels and the Kubernetes API.
+
+    Leave them as you found them: unplug what you plugged, and delete what you created. It goes down
+    at the end of the session, also when pytest is killed.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("the lab needs root")
+    with Lab.up(3, api=True, name=f"pytest-{os.getpid()}", say=print) as running:
+        yield running
