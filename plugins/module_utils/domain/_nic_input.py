@@ -45,7 +45,7 @@ def parse_family(value: Any) -> int:
 
     :raises InputError: anything else.
     """
-    if not isinstance(value, bool) and str(value) in ("4", "6"):
+    if str(value) in ("4", "6"):
         return int(value)
     raise InputError(f"family: expected 4 or 6, got {value!r}. Write 4 for IPv4, 6 for IPv6.")
 

@@ -129,10 +129,7 @@ class _Walk:
 
     def _repeat_from(self, node: tree.Repeat, start: int) -> int:
         for _count in range(node.low):
-            reached = self.follow(node.node, start)
-            if reached == start:
-                break
-            start = reached
+            start = self.follow(node.node, start)
         seen = new = start
         more = node.high - node.low if node.high is not None else -1
         while new and more:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -102,6 +103,17 @@ def test_the_returned_keys_are_the_documented_keys():
     assert set(sample) == set(said["nodes"]["a"]["results"]["first-found"])
 
 
+def environment(folder):
+    collections = pathlib.Path(calico_autodetect.__file__).parents[5]
+    return {
+        "cwd": folder,
+        "env": {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_NOCOLOR": "1"},
+        "capture_output": True,
+        "text": True,
+        "check": False,
+    }
+
+
 def run_playbook(tasks, variables, folder):
     play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}
     (folder / "play.json").write_text(json.dumps([play]), encoding="utf-8")
@@ -147,3 +159,19 @@ def test_a_playbook_shows_the_remedy_and_no_traceback(tmp_path):
     assert run.returncode != 0
     assert "Pass k8snet_nics of k8snet.cni.nic_facts" in run.stdout + run.stderr
     assert "Traceback" not in run.stdout + run.stderr
+
+
+def test_the_commands_of_the_documentation_print_what_it_says():
+    root = pathlib.Path(__file__).parents[4]
+    page = (root / "docs" / "prediction.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```shell\n(.*?)```\n\n```text\n(.*?)```", page, re.DOTALL)
+    assert len(shown) == 2
+    for command, expected in shown:
+        command = command.replace(
+            "ansible localhost", f"{sys.executable} -m ansible adhoc localhost"
+        )
+        run = subprocess.run(["bash", "-c", command], **environment(root))
+        assert run.returncode == 0, run.stdout + run.stderr
+        for line in expected.splitlines():
+            assert line in run.stdout
+    assert "first-found" not in run.stdout

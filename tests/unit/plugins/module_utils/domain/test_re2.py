@@ -17,8 +17,11 @@ import time
 
 import pytest
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _re2
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+# A busy machine is no failure of ours.
+PROPERTY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 HERE = pathlib.Path(__file__).parent
 DATA = json.loads((HERE / "go_regex_vectors.json").read_text(encoding="utf-8"))
@@ -116,7 +119,45 @@ def test_a_pattern_that_go_refuses_is_refused_with_go_s_words(pattern, kind):
     assert str(caught.value).startswith(f"error parsing regexp: {kind}: `")
 
 
+KELVIN, LONG_S = "\u212a", "\u017f"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "yes", "no"),
+    [
+        ("^a{2}$", "aa", "a aaa"),
+        ("^a{1,3}$", "a aa aaa", "b aaaa"),
+        ("^a{2,}$", "aa aaa aaaa", "a"),
+        ("^(ab){1,2}$", "ab abab", "a ababab"),
+        ("^a?$", "a", "aa"),
+        ("^a+$", "a aaa", "b"),
+        ("^(a|b{2})*c$", "c ac bbc abbac", "bc abc"),
+        ("(?i)^k$", f"k K {KELVIN}", f"s {LONG_S}"),
+        ("(?i)^s$", f"s S {LONG_S}", f"k {KELVIN}"),
+        (f"(?i)^{KELVIN}$", f"k K {KELVIN}", "s"),
+        (f"(?i)^[{LONG_S}]$", f"s S {LONG_S}", "k"),
+        ("(?i)^\\w$", f"k {KELVIN} {LONG_S}", "-"),
+        ("^\\w$", "k", f"{KELVIN} {LONG_S}"),
+        ("(?i)^\\W$", "-", f"k {KELVIN}"),
+        ("^\\p{Greek}?eth", "eth", "xeth"),
+        ("^\\P{Greek}$", "a", "ab"),
+    ],
+)
+def test_a_pattern_tells_names_apart(pattern, yes, no, without_google):
+    regex = _re2.compile_regex(pattern)
+    assert [name for name in yes.split() if not regex.search(name)] == []
+    assert [name for name in no.split() if regex.search(name)] == []
+
+
+def test_the_vertical_tab_is_a_space_to_posix_only():
+    for blank, perl, posix in (("\v", False, True), ("\t", True, True), ("\f", True, True)):
+        assert _re2.compile_regex(r"\s").search(blank) == perl
+        assert _re2.compile_regex("[[:space:]]").search(blank) == posix
+
+
 def test_a_pattern_just_inside_go_s_limits_is_accepted():
+    _re2.compile_regex("(?:x*" * 1000 + "a" + ")" * 1000)
+    _re2.compile_regex("(?:x|" * 1000 + "a" + ")" * 1000)
     _re2.compile_regex("(" * 999 + ")" * 999)
     _re2.compile_regex("(?:abcdefghij){1000}" * 335)
     _re2.compile_regex("((a{10}){10}){10}")
@@ -181,9 +222,9 @@ def test_google_re2_is_not_imported_for_ordinary_patterns(monkeypatch):
     ],
 )
 def test_no_pattern_takes_long(pattern):
-    began = time.monotonic()
+    began = time.process_time()
     assert not _re2.compile_regex(pattern).search("a" * 40)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 CLASSES = [r"\d", r"\D", r"\w", r"\W", r"\s", r"\pL", r"\PN", "[a-h]", "[^a-h]", "[[:alpha:]]"]
@@ -204,6 +245,7 @@ PATTERNS = st.recursive(
 )
 
 
+@PROPERTY
 @given(PATTERNS, st.text("abeth01kSA.\n-", max_size=8))
 def test_google_re2_agrees_where_both_answer(pattern, name):
     re2 = pytest.importorskip("re2")
@@ -218,12 +260,14 @@ def test_google_re2_agrees_where_both_answer(pattern, name):
     assert regex.search(name) == (re2.compile(pattern, options).search(name) is not None)
 
 
+@PROPERTY
 @given(st.text(max_size=20), st.text(max_size=15))
 def test_any_text_is_a_pattern_or_a_syntax_error(pattern, name):
     with contextlib.suppress(_re2.RegexSyntaxError, _re2.UndecidedError):
         assert _re2.compile_regex(pattern).search(name) in (True, False)
 
 
+@PROPERTY
 @given(st.text("abcth0.-_", min_size=1, max_size=10), st.text("abcth0.-_", max_size=10))
 def test_a_quoted_word_is_found_where_python_finds_it(word, name):
     assert _re2.compile_regex(f"\\Q{word}\\E").search(name) == (word in name)

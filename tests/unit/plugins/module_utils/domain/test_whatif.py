@@ -11,8 +11,11 @@ import time
 import pytest
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._autodetection import InputError
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._whatif import whatif
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+# A busy machine is no failure of ours.
+PROPERTY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def host(internal_ips, reach=None, **nics):
@@ -196,6 +199,7 @@ IPS = st.integers(1, 250).map(lambda i: f"10.{i % 3}.0.{i}/24")
 NODE = st.lists(st.tuples(NAMES, st.lists(IPS, max_size=2)), max_size=4, unique_by=lambda t: t[0])
 
 
+@PROPERTY
 @given(st.lists(NODE, min_size=1, max_size=4), st.data())
 def test_a_method_called_good_gives_every_node_its_internal_ip(nodes, data):
     facts = {}
@@ -222,6 +226,6 @@ def test_a_thousand_nodes_take_seconds():
         )
         for i in range(1000)
     }
-    began = time.monotonic()
+    began = time.process_time()
     assert "interface=^eth0$" in whatif(nodes)["good"]
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
