@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _iptables_save as save
 from hypothesis import given
@@ -120,8 +122,8 @@ def test_what_is_no_save_is_refused_with_its_line(text, message):
 
 
 def test_a_quotation_without_end_does_not_swallow_a_large_input():
-    lines = ['-A X -m comment --comment "'] + ["x" * 100] * 1_000_000
-    source = iter(lines)
+    first = '-A X -m comment --comment "'
+    source = itertools.chain([first], itertools.repeat("x" * 1000, 1_000_000))
     with pytest.raises(save.SaveSyntaxError, match="never ends"):
         list(save.parse(source))
     assert sum(1 for _ in source) > 990_000
