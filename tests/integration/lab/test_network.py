@@ -18,11 +18,13 @@ pytestmark = pytest.mark.lab
 
 OVSDB = "--db=unix:/var/run/antrea/openvswitch/db.sock"
 
-#: What Antrea's SecondaryNetwork does to a node's only NIC.
+#: What Antrea's SecondaryNetwork does to a node's only NIC; a bug of it does so before the switch
+#: has been told to forward (flow-restore-wait).
 MOVE_NIC_INTO_BRIDGE = f"""
 set -e
 systemctl start lab-ovs
 address=$(cat /sys/class/net/eth0/address)
+ip address flush dev eth0
 ip link set eth0 down
 ip link set eth0 name eth0~
 ovs-vsctl {OVSDB} add-br br-secondary -- add-port br-secondary eth0~ \
@@ -141,12 +143,12 @@ def test_flow_restore_wait_locks_a_node_out_until_it_is_cleared_out_of_band(own_
     def at_console(script: str) -> None:
         own_lab.ssh("n1", "sudo bash -s", oob=True, stdin=None, input=script)
 
+    at_console(
+        f"systemctl start lab-ovsdb && ovs-vsctl {OVSDB} --no-wait set Open_vSwitch ."
+        " other_config:flow-restore-wait=true"
+    )
     at_console(MOVE_NIC_INTO_BRIDGE)
-    until(lambda: answers(own_lab, "10.160.1.21"), 5, "the bridge does not forward")
-    wait = "Open_vSwitch . other_config:flow-restore-wait=true"
-    at_console(f"ovs-vsctl {OVSDB} set {wait}")
-    at_console("systemctl restart --no-block lab-ovs")
-    until(lambda: not answers(own_lab, "10.160.1.21"), 10, "the node still answers")
+    assert not answers(own_lab, "10.160.1.21")
     assert answers(own_lab, "169.254.77.11"), "out of band it must be reachable"
     at_console(f"ovs-vsctl {OVSDB} --no-wait remove Open_vSwitch . other_config flow-restore-wait")
     until(lambda: answers(own_lab, "10.160.1.21"), 5, "the node is still locked out")
