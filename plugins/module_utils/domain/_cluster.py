@@ -163,7 +163,7 @@ def config_maps_wanted(daemonsets: list[dict[str, Any]]) -> list[tuple[str, str]
     """Return (namespace, name) of the ConfigMaps that `cluster_facts` will ask for."""
     wanted: list[tuple[str, str]] = []
     for ds in daemonsets:
-        names = list(ds["config_maps"]) if ds["component"] in ("antrea", "kube-proxy") else []
+        names = _config_maps_of(ds) if ds["component"] in ("antrea", "kube-proxy") else []
         for container in ds["containers"].values():
             for env in container["env"]:
                 ref = (env.get("valueFrom") or {}).get("configMapKeyRef")
@@ -171,6 +171,11 @@ def config_maps_wanted(daemonsets: list[dict[str, Any]]) -> list[tuple[str, str]
                     names.append(ref.get("name"))
         wanted += [(ds["namespace"], n) for n in names if n and n != "kube-root-ca.crt"]
     return list(dict.fromkeys(wanted))
+
+
+def _config_maps_of(ds: dict[str, Any]) -> list[str]:
+    """Return the ConfigMaps that a DaemonSet mounts; kube-proxy's has a usual name."""
+    return list(ds["config_maps"]) or ["kube-proxy"] * (ds["component"] == "kube-proxy")
 
 
 def cluster_facts(raw: dict[str, Any]) -> dict[str, Any]:
@@ -244,7 +249,7 @@ def _kube_proxy_mode(ds: dict[str, Any], config_maps: dict[str, dict[str, str]])
     flag = re.search(r"--proxy-mode[= ](\w+)", command)
     if flag:
         return flag.group(1)
-    for name in ds["config_maps"]:
+    for name in _config_maps_of(ds):
         for text in (config_maps.get(f"{ds['namespace']}/{name}") or {}).values():
             document = parse_yaml(text)[0]
             if isinstance(document, dict) and document.get("kind") == "KubeProxyConfiguration":

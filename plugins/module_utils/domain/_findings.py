@@ -40,7 +40,8 @@ def audit_scope(
 ) -> list[Finding]:
     """Return the findings of hosts that were joined with Nodes already."""
     accepted = {str(name) for name in options.get("accept_unseen") or ()}
-    min_age = int(options.get("flow_restore_min_age") or FLOW_RESTORE_MIN_AGE)
+    min_age = options.get("flow_restore_min_age")
+    min_age = FLOW_RESTORE_MIN_AGE if min_age is None else int(min_age)
     calico = _findings_calico.calico(cluster, scope)
     explained = _findings_calico.explained_nics(calico)
     return worst_first(

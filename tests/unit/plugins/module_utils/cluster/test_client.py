@@ -89,14 +89,15 @@ def test_a_whole_cluster_is_read_with_one_list_per_kind(api: Double) -> None:
     assert found["kube_proxy"]["present"] is True
     assert [p["node"] for p in found["dns_pods"]] == ["node7"]
     assert found["errors"] == []
-    # Five LISTs (nodes, daemonsets, pods, installations, ippools), and the ConfigMap calico-config.
-    assert found["requests"] == 6
+    # LISTs of nodes, daemonsets, pods, installations, ippools; ConfigMaps calico-config, kube-proxy.
+    assert found["requests"] == 7
+    assert found["kube_proxy"]["mode"] == "iptables"
 
 
 def test_pages_are_put_together(api: Double) -> None:
     found = cluster_info.read(params(kubeconfig=api.kubeconfig, page_size=2))
     assert [n["name"] for n in found["nodes"]] == [f"node{n}" for n in range(1, 8)]
-    assert found["requests"] == 9  # three pages of Nodes more
+    assert found["requests"] == 10  # three pages of Nodes more
 
 
 @pytest.mark.parametrize("times", [1, 3])
@@ -121,7 +122,7 @@ def test_a_server_that_stumbles_once_is_asked_again(api: Double, status: int) ->
     finally:
         faults.unlink()
     assert len(found["nodes"]) == 7
-    assert found["requests"] == 7
+    assert found["requests"] == 8
 
 
 def test_a_server_that_goes_on_stumbling_is_recorded_and_the_rest_is_read(api: Double) -> None:

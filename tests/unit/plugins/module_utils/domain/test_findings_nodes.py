@@ -76,7 +76,7 @@ def kube_proxy_ds(mode: str = "", desired: int = 3) -> tuple[dict[str, Any], dic
         ("kube-proxy",),
         desired,
     )
-    conf = f'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: "{mode}"\n'
+    conf = f'kind: KubeProxyConfiguration\nmode: "{mode}"\n'
     return ds, {"kube-system/kube-proxy": {"config.conf": conf}}
 
 
