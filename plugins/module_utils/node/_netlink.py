@@ -79,11 +79,14 @@ def load() -> Codec | None:
         bare.__path__ = list(spec.submodule_search_locations)
         bare.__spec__ = spec
         sys.modules[name] = bare
+    # Reading leaves nothing on a node, not even compiled files.
+    compiling, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         return Codec(importlib.import_module(f"{name}.netlink"))
     except Exception:  # whatever another release does on import: `ip` serves as well
         return None
     finally:
+        sys.dont_write_bytecode = compiling
         if name not in known:
             # Nobody else shall find the bare package.
             for module in [m for m in sys.modules if m.split(".")[0] == name and m not in known]:
