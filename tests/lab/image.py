@@ -83,8 +83,9 @@ def ensure_image(say: Say) -> Image:
 
 
 def _build_in_namespaces() -> None:
-    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    command += [sys.executable, "-m", "tests.lab.image"]
+    # An `up` that is killed takes the builder with it, and that its namespaces.
+    command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork"]
+    command += ["--kill-child", "--mount-proc", sys.executable, "-m", "tests.lab.image"]
     env = {**os.environ, "PYTHONPATH": str(CHECKOUT), "LC_ALL": "C.UTF-8"}
     if subprocess.run(command, env=env, check=False).returncode != 0:
         raise LabError(

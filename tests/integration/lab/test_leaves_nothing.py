@@ -128,3 +128,31 @@ def test_a_second_up_of_the_same_name_is_refused_and_harms_nothing(lab_name: str
         assert second.returncode == 1
         assert "is up already. 'lab down' ends it" in errors
         assert lab.ssh("n1", "hostname").stdout == "node1\n"
+
+
+@pytest.mark.full
+def test_an_up_killed_while_it_builds_the_image_leaves_no_process_and_no_mount(
+    lab_name: str, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "K8SNET_CACHE": str(tmp_path), "K8SNET_LAB": lab_name}
+    words = [sys.executable, "-m", "tests.lab", "up", "--nodes", "1"]
+    up = subprocess.Popen(words, env=environment, cwd=CHECKOUT, stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: list(tmp_path.glob("images/.building-*/root/*")), 60, "no root is built")
+    finally:
+        up.kill()
+        up.wait()
+
+    def left() -> list[str]:
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+        found = [line for line in mounts if str(tmp_path) in line]
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_text()
+            except OSError:  # it ended while we looked
+                continue
+            if str(tmp_path) in words:
+                found.append(words.replace("\0", " "))
+        return found
+
+    until(lambda: not left(), 10, f"left behind: {left()}")
