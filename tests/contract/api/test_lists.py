@@ -109,6 +109,18 @@ def test_a_list_comes_in_pages(api: Client, kinds: None) -> None:
     assert "remainingItemCount" not in page["metadata"]
 
 
+def test_a_page_is_never_longer_than_its_limit(api: Client, kinds: None) -> None:
+    api.create(WIDGETS, widget())
+    api.create(WIDGETS, widget())
+    whole = len(api.get(WIDGETS)["items"])
+    almost = api.get(WIDGETS, limit=whole - 1)
+    assert len(almost["items"]) == whole - 1
+    assert almost["metadata"]["remainingItemCount"] == 1
+    all_of_it = api.get(WIDGETS, limit=whole)
+    assert len(all_of_it["items"]) == whole
+    assert "continue" not in all_of_it["metadata"]
+
+
 def test_later_pages_are_of_the_same_moment(api: Client, kinds: None) -> None:
     for _ in range(3):
         api.create(WIDGETS, widget())

@@ -230,7 +230,7 @@ def _check_array(schema: Obj, value: list[Any], path: str) -> Iterator[Cause]:
 
 
 def _check_unique(schema: Obj, value: list[Any], path: str) -> Iterator[Cause]:
-    """Look for duplicates in lists that are sets, or maps by the values of their keys."""
+    """Find what occurs twice in lists that are sets, or maps by the values of their keys."""
     kind = schema.get("x-kubernetes-list-type")
     keys = schema.get("x-kubernetes-list-map-keys") or ()
     seen: set[str] = set()

@@ -21,6 +21,8 @@ import pytest
 from tests.lab.actors import bundle, dns
 from tests.lab.actors import tigera_render as render
 from tests.lab.actors.__main__ import make, start
+from tests.lab.actors.calico_detect import ANNOTATION, stored_of
+from tests.lab.actors.calico_node import CalicoNode
 from tests.lab.actors.cluster import Seed, seed_cluster
 from tests.lab.api.client import STRATEGIC, Client
 from tests.lab.api.providers import Double, Listen
@@ -129,6 +131,82 @@ def test_a_seed_can_be_sown_twice(api: Client) -> None:
     dns_pod = api.get("/api/v1/namespaces/kube-system/pods/coredns-lab-0")
     assert dns_pod["spec"]["nodeName"] == "node1"
     assert dns_pod["status"]["podIP"] == "10.244.1.10"
+
+
+# -- calico-node on this machine, without routes -------------------------------------------------
+
+LOOP = {"name": "IP_AUTODETECTION_METHOD", "value": "can-reach=127.0.0.1"}
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Iterator[Client]:
+    """A double with two nodes and a manifest install whose method finds 127.0.0.1/8."""
+    double = Double(tmp_path / "api", Listen())
+    double.start()
+    client = Client(double.kubeconfig, "test")
+    seed_cluster(client, Seed(nodes=2, cni="calico-manifest"))
+    change = {"name": "calico-node", "env": [LOOP]}
+    body = {"spec": {"template": {"spec": {"containers": [change]}}}}
+    path = "/apis/apps/v1/namespaces/kube-system/daemonsets/calico-node"
+    client.patch(path, body, STRATEGIC)
+    actors = make(["daemonset"], double.kubeconfig, ("calico-node",), "")
+    threads = start(actors)
+    yield client
+    for actor in actors:
+        actor.stop()
+    for thread in threads:
+        thread.join(5)
+    double.stop()
+
+
+def stored(client: Client, node: str) -> str | None:
+    return stored_of(client.get(f"/api/v1/nodes/{node}"), 4)
+
+
+def ready(client: Client, node: str) -> str:
+    """Return Ready of the calico-node pod on a node, with its message."""
+    pods = client.items("/api/v1/pods", labelSelector="k8s-app=calico-node")
+    pod = next((p for p in pods if p["spec"]["nodeName"] == node), None)
+    conditions = ((pod or {}).get("status") or {}).get("conditions") or []
+    found = next((c for c in conditions if c["type"] == "Ready"), {})
+    return f"{found.get('status')} {found.get('message', '')}".strip()
+
+
+def test_calico_node_stores_what_it_detects(manifest: Client) -> None:
+    agent = CalicoNode(manifest, "node1", 0, data_plane=False)
+    eventually(lambda: ready(manifest, "node1") == "False")
+    agent.step()
+    assert stored(manifest, "node1") == "127.0.0.1/8"
+    eventually(lambda: ready(manifest, "node1") == "True")
+
+
+def test_the_later_of_two_nodes_clears_its_own_address(manifest: Client) -> None:
+    eventually(lambda: ready(manifest, "node1") == ready(manifest, "node2") == "False")
+    CalicoNode(manifest, "node1", 0, data_plane=False).step()
+    late = CalicoNode(manifest, "node2", 0, data_plane=False)
+    late.step()
+    assert stored(manifest, "node1") == "127.0.0.1/8"
+    assert stored(manifest, "node2") is None
+    assert ready(manifest, "node2") == "False 127.0.0.1 is already in use by another node"
+
+
+def test_an_address_is_kept_when_nothing_matches_any_more(manifest: Client) -> None:
+    note = {"metadata": {"annotations": {ANNOTATION[4]: "10.9.9.9/24"}}}
+    manifest.patch("/api/v1/nodes/node1", note)
+    change = {"name": "calico-node", "env": [{**LOOP, "value": "interface=^none$"}]}
+    body = {"spec": {"template": {"spec": {"containers": [change]}}}}
+    manifest.patch("/apis/apps/v1/namespaces/kube-system/daemonsets/calico-node", body, STRATEGIC)
+    agent = CalicoNode(manifest, "node1", 0, data_plane=False)
+
+    def replaced() -> bool:
+        pods = manifest.items("/api/v1/pods", fieldSelector="spec.nodeName=node1")
+        env = [e for p in pods for e in p["spec"]["containers"][0].get("env") or ()]
+        return {**LOOP, "value": "interface=^none$"} in env and LOOP not in env
+
+    eventually(replaced)
+    agent.step()
+    assert stored(manifest, "node1") == "10.9.9.9/24"
+    eventually(lambda: ready(manifest, "node1") == "True")
 
 
 # -- what runs on nodes --------------------------------------------------------------------------
