@@ -95,14 +95,13 @@ def divide(
 
     A server is the cluster's if its address is on ``kube-ipvs0``, or if it listens on one of the
     node's own addresses at a port that a ``KUBE-NODE-PORT-*`` set holds for its protocol.
-    kube-proxy makes no firewall-mark services.
+    kube-proxy makes no firewall-mark services: those have no address, and are never its own.
     """
     ours: list[VirtualServer] = []
     theirs: list[VirtualServer] = []
     for server in servers:
-        mine = server.fwmark is None and (
-            server.address in virtual_addresses
-            or (server.address in local_addresses and _node_port(server, node_ports))
+        mine = server.address in virtual_addresses or (
+            server.address in local_addresses and _node_port(server, node_ports)
         )
         (ours if mine else theirs).append(server)
     return ours, theirs

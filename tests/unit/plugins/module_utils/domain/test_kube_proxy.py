@@ -176,6 +176,8 @@ def test_a_node_full_of_other_peoples_things_stays_small():
     )
     assert found["blockers"][0]["references"] == 5000
     assert found["counts"]["blockers"] == 5000
+    assert all(len(rule) == 512 for rule in found["blockers"][0]["rules"])
+    assert max(map(len, graphs[0].samples.values())) == 5
     assert len(json.dumps(found)) < 16384
 
 

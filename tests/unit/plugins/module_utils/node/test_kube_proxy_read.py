@@ -233,6 +233,11 @@ def test_attributes_come_back_as_they_went(pairs):
     assert _nfnetlink.attributes(data) == pairs
 
 
+def test_an_attribute_that_is_cut_short_is_left_out():
+    whole = _nfnetlink.attribute(1, b"abcd") + _nfnetlink.attribute(2, b"efgh")
+    assert _nfnetlink.attributes(whole[:-1]) == [(1, b"abcd")]
+
+
 @given(st.binary(max_size=60), st.integers(0, 70))
 def test_any_bytes_are_attributes_or_ignored(data, offset):
     for _kind, value in _nfnetlink.attributes(data, offset):
