@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 
 from tests.lab.api import mint
-from tests.lab.api.providers import Listen, choose
+from tests.lab.api.providers import Listen, StartError, choose
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -28,6 +28,9 @@ def _serve(options: argparse.Namespace) -> int:
         provider.start()
         print(f"ready {provider.url} ({provider.name})", flush=True)
         ended.wait()
+    except StartError as error:
+        print(f"tests.lab.api: {error}", file=sys.stderr)
+        return 1
     finally:
         provider.stop()
     return 0

@@ -23,16 +23,19 @@ from pathlib import Path
 
 from tests.lab.api import audit, tls
 from tests.lab.api.client import Client
-from tests.lab.api.providers import Listen, Provider, prepare, url_of, write_admin
+from tests.lab.api.providers import (
+    Listen,
+    Provider,
+    StartError,
+    prepare,
+    url_of,
+    write_admin,
+)
 
 START_SECONDS = 90
 STOP_SECONDS = 15
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-class StartError(Exception):
-    """The API could not be started; the message says which program, why, and where its log is."""
 
 
 def _free_port(address: str) -> int:

@@ -31,6 +31,10 @@ from tests.lab.api.service import Service
 ADMIN = "k8snet-admin"
 
 
+class StartError(Exception):
+    """The API could not be started; the message says what, why, and what to do about it."""
+
+
 @dataclass(frozen=True)
 class Listen:
     """Where to serve: the address clients are told, the port (0: any), other addresses of it."""
@@ -118,7 +122,12 @@ class Double(Provider):
         where = f"{self._listen.address}:{self._listen.port}"
         service = Service(self.directory / "tokens", where)
         bind = (self._listen.bind, self._listen.port)
-        self._server = Server(bind, self.directory, service)
+        try:
+            self._server = Server(bind, self.directory, service)
+        except OSError as error:
+            raise StartError(
+                f"cannot listen on {bind[0]} port {bind[1]}: {error}. Choose another with --listen."
+            ) from error
         self.url = url_of(self._listen.address, self._server.server_address[1])
         write_admin(self.directory, self.url, token)
         threading.Thread(
@@ -149,10 +158,14 @@ class Cluster(Provider):
 
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = Path(self._source.split(os.pathsep)[0]).expanduser()
-        config: Obj = yaml.safe_load(path.read_text(encoding="utf-8"))
-        cluster = _current(config)
-        self.url = cluster["server"]
-        ca = _embed(config, path.parent)
+        try:
+            config: Obj = yaml.safe_load(path.read_text(encoding="utf-8"))
+            self.url = _current(config)["server"]
+            ca = _embed(config, path.parent)
+        except (OSError, KeyError, TypeError, StopIteration, yaml.YAMLError) as error:
+            raise StartError(
+                f"KUBECONFIG={path} cannot be used: {error!r}. Unset it to use the API double."
+            ) from error
         (self.directory / "ca.crt").write_bytes(ca)
         kubeconfig.write(self.kubeconfig, config)
 

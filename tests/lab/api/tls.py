@@ -36,7 +36,7 @@ def write_private(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -117,7 +117,13 @@ def make(directory: Path, addresses: list[str]) -> None:
 
 def make_signing_key(path: Path) -> None:
     """Write the RSA key with which a real kube-apiserver signs service account tokens."""
-    write_private(path, _pem(rsa.generate_private_key(65537, 2048)))
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,  # as kubeadm's sa.key
+        serialization.NoEncryption(),
+    )
+    write_private(path, pem)
 
 
 def server_context(directory: Path) -> ssl.SSLContext:

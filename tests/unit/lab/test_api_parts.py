@@ -12,7 +12,8 @@ import pytest
 
 from tests.lab.api import store
 from tests.lab.api.audit import Entry
-from tests.lab.api.providers import Cluster, Double, Listen, choose
+from tests.lab.api.client import Client
+from tests.lab.api.providers import Cluster, Double, Listen, StartError, choose
 
 
 def config_map(name: str) -> dict[str, object]:
@@ -41,16 +42,12 @@ def test_the_environment_chooses_the_provider(tmp_path: Path) -> None:
 
 
 def test_a_missing_binary_is_named_with_the_remedy(tmp_path: Path) -> None:
-    from tests.lab.api.assets import StartError
-
     provider = choose(tmp_path / "d", Listen(), {"KUBEBUILDER_ASSETS": str(tmp_path)})
     with pytest.raises(StartError, match=r"etcd not found in KUBEBUILDER_ASSETS=.* Unset it"):
         provider.start()
 
 
 def test_a_program_that_ends_at_once_is_reported_with_its_log(tmp_path: Path) -> None:
-    from tests.lab.api.assets import StartError
-
     for name in ("etcd", "kube-apiserver"):
         (tmp_path / name).write_text("#!/bin/sh\necho no such flag >&2\nexit 3\n")
         (tmp_path / name).chmod(0o755)
@@ -80,3 +77,36 @@ def test_a_write_is_told_from_a_look(
 ) -> None:
     entry = Entry(verb, "/", "u", code, resource, "", dry_run, "")
     assert entry.wrote is wrote
+
+
+def test_a_port_in_use_is_said_with_the_remedy(tmp_path: Path) -> None:
+    first = Double(tmp_path / "a", Listen())
+    first.start()
+    try:
+        port = int(first.url.rpartition(":")[2])
+        with pytest.raises(
+            StartError, match=rf"cannot listen on 127.0.0.1 port {port}: .* --listen"
+        ):
+            Double(tmp_path / "b", Listen(port=port)).start()
+    finally:
+        first.stop()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "a: [", '{"contexts": [], "current-context": "x"}'])
+def test_a_kubeconfig_that_is_none_is_said_with_the_remedy(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    with pytest.raises(StartError, match=r"cannot be used: .* Unset it"):
+        choose(tmp_path / "d", Listen(), {"KUBECONFIG": str(path)}).start()
+
+
+def test_the_contract_holds_through_a_kubeconfig_too(tmp_path: Path) -> None:
+    double = Double(tmp_path / "a", Listen())
+    double.start()
+    try:
+        cluster = choose(tmp_path / "b", Listen(), {"KUBECONFIG": str(double.kubeconfig)})
+        cluster.start()
+        assert cluster.url == double.url
+        assert Client(cluster.kubeconfig).get("/api/v1/nodes")["kind"] == "NodeList"
+    finally:
+        double.stop()
