@@ -156,6 +156,15 @@ def test_an_incompatible_table_is_left_out_and_told(tools):
     assert "nft list table ip nat" in errors[0]
 
 
+def test_a_table_with_foreign_base_chains_is_printed_and_left_out_all_the_same(tools):
+    text = "# Table `nat' contains incompatible base-chains, use 'nft' tool to list them."
+    text += "\n*nat\n:KUBE-SERVICES - [0:0]\nCOMMIT"
+    tools("iptables-nft-save", f"/bin/cat <<'END'\n{text}\nEND")
+    graphs, errors = gather()
+    assert graphs == []
+    assert "Table 'nat'" in errors[0]
+
+
 # -- loading nothing ------------------------------------------------------------------------
 
 
