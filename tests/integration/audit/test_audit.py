@@ -346,14 +346,11 @@ def test_antrea_with_a_stuck_open_vswitch_and_residue_of_kube_proxy(
     auditor: Auditor, lab: Lab, tmp_path: Path
 ) -> None:
     vsctl = f"sudo ovs-vsctl --no-wait --db={SOCKET}"
-    chains = "KUBE-SERVICES", "KUBE-SVC-ABCDEFGHIJKLMNOP"
     try:
         for node in ("node1", "node2", "node3"):
             lab.ssh(node, "sudo systemctl start lab-ovs")
-        lab.ssh("node2", "sudo modprobe -a nf_tables nft_compat nft_chain_nat")
         lab.ssh("node1", f"{vsctl} set Open_vSwitch . other_config:flow-restore-wait=true")
-        for chain in chains:
-            lab.ssh("node2", f"sudo iptables-nft -t nat -N {chain}")
+        lab.ssh("node2", "sudo ip link add kube-ipvs0 type dummy")
         with api(
             lab, tmp_path / "api", "antrea", "--no-kube-proxy", "--antrea-proxy-all"
         ) as config:
@@ -362,12 +359,11 @@ def test_antrea_with_a_stuck_open_vswitch_and_residue_of_kube_proxy(
             young = auditor.audit("-e", "audit_flow_restore_min_age=99999", kubeconfig=config)
     finally:
         lab.ssh("node1", f"{vsctl} remove Open_vSwitch . other_config flow-restore-wait")
-        for chain in chains:
-            lab.ssh("node2", f"sudo iptables-nft -t nat -X {chain}", check=False)
+        lab.ssh("node2", "sudo ip link delete kube-ipvs0", check=False)
         for node in ("node1", "node2", "node3"):
             lab.ssh(node, "sudo systemctl stop lab-ovs")
     told = [t for t in run.told if not t[1].startswith("NIC")]
-    assert told == [("critical", "OVS001", "node1"), ("warning", "KPR001", "node2")]
+    assert told == [("critical", "KPR001", "node2"), ("critical", "OVS001", "node1")]
     assert SOCKET.removeprefix("unix:") in run.said
     assert "Antrea   v2.3.0, proxyAll on, kube-proxy absent" in run.said
     assert ("info", "OVS001", "node1") in young.told
