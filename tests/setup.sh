@@ -22,9 +22,9 @@ distribution=ansible==12.3.0
 # Debian package for each program that the lab uses.
 declare -A package_of=(
     [ovs-vswitchd]=openvswitch-switch [ovsdb-tool]=openvswitch-switch [debootstrap]=debootstrap
-    [uml_mconsole]=uml-utilities [ip]=iproute2 [iptables-nft-save]=iptables [nft]=nftables
+    [ip]=iproute2 [iptables-nft-save]=iptables [nft]=nftables
     [ipset]=ipset [ipvsadm]=ipvsadm [ssh]=openssh-client [mkfs.ext4]=e2fsprogs [ethtool]=ethtool
-    [git]=git [unshare]=util-linux
+    [git]=git [unshare]=util-linux [setpriv]=util-linux
 )
 
 say() { printf '==> %s\n' "$*"; }

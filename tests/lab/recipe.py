@@ -138,7 +138,7 @@ MASKED = [
 ENABLED = ("labnet.service", "ssh.service")
 
 #: Files for the node, laid out as on the node, beside this module.
-FILES = Path(__file__).parent / "node"
+FILES = Path(__file__).parent / "rootfs"
 
 IMAGE_BYTES = 2 * 1024**3
 
