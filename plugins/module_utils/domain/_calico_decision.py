@@ -1,0 +1,279 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether, and how, Calico's autodetection method may be changed. Pure.
+
+Everything that would leave a node without an address, with another node's, or with one that nobody
+predicted is refused here, before anything is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_case import (
+    FIRST_FOUND,
+    INTERNAL_IP,
+    Family,
+    predict,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
+    NOT_LINUX,
+    VISITED,
+    Scope,
+    View,
+    bare,
+    match,
+)
+
+AUTO = "auto"
+FAMILIES = (4, 6)
+
+
+@dataclass
+class Decision:
+    """What was decided, and why not. ``expect``: Node -> {v4, v6}, None where none is expected."""
+
+    methods: dict[str, str | None] = field(default_factory=dict)
+    expect: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    unverified: list[str] = field(default_factory=list)
+    whatif: dict[str, Any] = field(default_factory=dict)
+
+    def refuse(self, text: str) -> None:
+        if text not in self.refusals:
+            self.refusals.append(text)
+
+
+def decide(
+    cluster: dict[str, Any],
+    calico: dict[str, Any],
+    hosts: list[dict[str, Any]],
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """Return ``{refusals, methods, expect, table, unverified, probes, hold, whatif}``.
+
+    ``cluster``: k8snet_cluster of cluster_info; ``calico``: what calico_info returns; ``hosts`` as
+    `_nodes.match` wants them. ``options``: method_v4, method_v6 (Calico's words, auto, or None to
+    leave the family alone), accept_unseen (Node names), canary (Node or None), hold_seconds,
+    override_owner (bool).
+
+    ``table``: a row per Node and family, ``{node, family, before, after, interface, reason,
+    changes}``. ``probes``: Node -> addresses that the other nodes have to reach. ``hold``: how the
+    roll-out is held after its first node, see `hold_mode`.
+    """
+    scope = match(hosts, cluster["nodes"])
+    decision = Decision()
+    _judge_install(decision, calico, options)
+    _judge_scope(decision, scope, options.get("accept_unseen") or [])
+    for family in FAMILIES:
+        _decide_family(decision, cluster, scope, family, options)
+    hold = hold_mode(calico, options)
+    if hold["refusal"]:
+        decision.refuse(hold["refusal"])
+    return {
+        "refusals": decision.refusals,
+        "methods": decision.methods,
+        "expect": decision.expect,
+        "table": decision.rows,
+        "unverified": decision.unverified,
+        "probes": _probes(decision, scope),
+        "hosts": {v.name: v.host["name"] for v in scope.views if v.node and v.host},
+        "hold": {key: value for key, value in hold.items() if key != "refusal"},
+        "whatif": decision.whatif,
+    }
+
+
+def hold_mode(calico: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Return ``{mode, min_ready_seconds, canary, text, refusal}``: how a bad node stops the rest.
+
+    ``min-ready-seconds``: the first replaced pod does not count as available for so long that no
+    second one is touched until it is judged. ``on-delete``: only the chosen node's pod is replaced.
+    ``watch``: the roll-out cannot be held; it is reverted at the first bad node.
+    """
+    canary, seconds = options.get("canary"), int(options.get("hold_seconds") or 3600)
+    found = {"mode": "min-ready-seconds", "min_ready_seconds": seconds, "canary": None}
+    if calico["install"] == "operator":
+        refusal = None
+        if canary:
+            refusal = (
+                f"calico_autodetection_canary is {canary}, but with an operator install the "
+                "DaemonSet controller chooses which node goes first. Leave it unset."
+            )
+        if not calico["crd_min_ready_seconds"]:
+            text = (
+                "The roll-out cannot be held: this operator's Installation has no "
+                "calicoNodeDaemonSet.spec.minReadySeconds. It is watched, and reverted at the "
+                "first bad node; nodes after it may be restarted meanwhile."
+            )
+            found = {"mode": "watch", "min_ready_seconds": None, "canary": None}
+            return {**found, "text": text, "refusal": refusal}
+        text = (
+            "The roll-out is held after its first node by calicoNodeDaemonSet.spec.minReadySeconds="
+            f"{seconds}, released when that node is verified."
+        )
+        return {**found, "text": text, "refusal": refusal}
+    if canary:
+        text = f"Only {canary} is restarted (OnDelete); the others follow when it is verified."
+        known = {node["name"] for node in calico["nodes"]}
+        refusal = None if canary in known else f"calico_autodetection_canary: no Node {canary}."
+        found = {"mode": "on-delete", "min_ready_seconds": None, "canary": canary}
+        return {**found, "text": text, "refusal": refusal}
+    text = (
+        f"The roll-out is held after its first node by the DaemonSet's minReadySeconds={seconds}, "
+        "released when that node is verified."
+    )
+    return {**found, "text": text, "refusal": None}
+
+
+def _judge_install(decision: Decision, calico: dict[str, Any], options: dict[str, Any]) -> None:
+    if calico["install"] not in ("operator", "manifest"):
+        decision.refuse(str(calico["reason"]))
+    owner = calico["owner"]
+    if owner["by"] and not options.get("override_owner"):
+        decision.refuse(
+            f"{calico['target']['kind']} {calico['target']['name']} belongs to {owner['by']} "
+            f"({owner['evidence']}), which would revert the change. Commit this there instead, or "
+            f"set k8snet_override_owner=true in an emergency:\n{owner['snippet']}"
+        )
+    for lacking in calico["permissions"]:
+        if not lacking["allowed"]:
+            group = f".{lacking['group']}" if lacking["group"] else ""
+            name = f" {lacking['name']}" if lacking["name"] else ""
+            decision.refuse(
+                f"The account may not {lacking['verb']} {lacking['resource']}{group}{name}. "
+                "docs/rbac/remediation.yml holds the role it needs."
+            )
+
+
+def _judge_scope(decision: Decision, scope: Scope, accepted: list[str]) -> None:
+    for view in scope.views:
+        if view.node is None or view.state in (VISITED, NOT_LINUX):
+            continue
+        if view.name not in accepted:
+            why = {"not_in_inventory": "is not in the inventory", "not_selected": "was left out"}
+            decision.refuse(
+                f"{view.name} {why.get(view.state, 'was not visited: ' + view.state)}, and the "
+                "change affects every node. Make it reachable, or name it in k8snet_accept_unseen."
+            )
+    for conflict in scope.conflicts:
+        decision.refuse(
+            f"Hosts {', '.join(conflict['hosts'])} all are Node {conflict['node']}. Set "
+            "k8snet_node_name for them."
+        )
+
+
+def _decide_family(
+    decision: Decision,
+    cluster: dict[str, Any],
+    scope: Scope,
+    family: int,
+    options: dict[str, Any],
+) -> None:
+    key = f"v{family}"
+    decision.methods[key] = None
+    wanted = options.get(f"method_{key}") or None
+    settings = (cluster["calico"].get("methods") or {}).get(key)
+    if not wanted or not settings or cluster["calico"]["install"] not in ("operator", "manifest"):
+        return
+    if settings["mode"] == "off" and family == 6:
+        return  # Calico has no IPv6 addresses here; a method would switch them on.
+    if settings["mode"] != "autodetect" and cluster["calico"]["install"] == "manifest":
+        variable = "IP" if family == 4 else "IP6"
+        decision.refuse(
+            f"calico-node does not detect its IPv{family} address again ({variable} is not "
+            "autodetect), so a method would change nothing. Set that variable first."
+        )
+        return
+    joined = Family(cluster, scope, family)
+    known = [case for case in joined.cases if case.view.nics is not None]
+    decision.whatif[key] = {case.name: joined.table(case) for case in known}
+    method = _auto(decision, cluster, joined) if wanted == AUTO else str(wanted)
+    if method is None:
+        return
+    decision.methods[key] = method
+    for case in joined.cases:
+        _expect(decision, cluster, case.view, family, method, case.stored)
+    _refuse_shared(decision, scope, family)
+
+
+def _auto(decision: Decision, cluster: dict[str, Any], joined: Family) -> str | None:
+    """Return the method under which every node gets its InternalIP; refuse if there is none."""
+    cases = [case for case in joined.cases if case.view.nics is not None]
+    seen = len(cases) == len(joined.cases)
+    order = sorted(set(joined.methods), key=lambda m: (m != INTERNAL_IP, m == FIRST_FOUND, m))
+    for method in order:
+        # Of a node that nobody visited only the InternalIP is known.
+        if not seen and method != INTERNAL_IP:
+            continue
+        found = [predict(cluster, case.view, method, joined.number) for case in cases]
+        if all(bare(f["address"]) in c.internal for f, c in zip(found, cases)):
+            return str(method)
+    tried = ", ".join(order)
+    decision.refuse(
+        f"No method gives every node its InternalIP (IPv{joined.number}; tried {tried}). The "
+        "what-if table tells what each gives; name one of them, or repair the NICs first."
+    )
+    return None
+
+
+def _expect(
+    decision: Decision,
+    cluster: dict[str, Any],
+    view: View,
+    family: int,
+    method: str,
+    stored: str | None,
+) -> None:
+    row: dict[str, Any] = {"node": view.name, "family": family, "before": stored}
+    if view.nics is None:
+        internal = view.internal_ips(family)
+        after = internal[0] if method == INTERNAL_IP and internal else None
+        reason = "Follows from the API: the node was not visited."
+        if after is None:
+            reason = "Cannot be predicted: the node was not visited."
+            decision.unverified.append(view.name)
+        row.update(after=after, interface=None, reason=reason)
+    else:
+        found = predict(cluster, view, method, family)
+        row.update(after=found["address"], interface=found["interface"], reason=found["reason"])
+        if found["error"]:
+            decision.refuse(f"{method}: {found['error']}")
+        elif not found["address"]:
+            decision.refuse(
+                f"{view.name} would end without an IPv{family} address under {method}: "
+                f"{found['reason']}"
+            )
+    row["changes"] = row["after"] is not None and bare(row["after"]) != bare(stored)
+    decision.rows.append(row)
+    decision.expect.setdefault(view.name, {"v4": None, "v6": None})[f"v{family}"] = row["after"]
+
+
+def _refuse_shared(decision: Decision, scope: Scope, family: int) -> None:
+    """Refuse an address that two nodes would have, or that is another Node's InternalIP."""
+    holders: dict[str, str] = {
+        ip: view.name for view in scope.views for ip in view.internal_ips(family)
+    }
+    taken: dict[str, str] = {}
+    for row in [row for row in decision.rows if row["family"] == family and row["after"]]:
+        address = bare(row["after"])
+        other = taken.get(address) or holders.get(address, row["node"])
+        if other != row["node"]:
+            decision.refuse(
+                f"{row['node']} would get {row['after']} ({row['interface']}), which is the "
+                f"address of {other}. Calico clears the address of one of two nodes that share it."
+            )
+        taken.setdefault(address, row["node"])
+
+
+def _probes(decision: Decision, scope: Scope) -> dict[str, list[dict[str, str]]]:
+    """Return Node -> what it has to reach: the addresses that the other nodes would have."""
+    after = [(row["node"], bare(row["after"])) for row in decision.rows if row["after"]]
+    return {
+        view.name: [{"name": ip, "address": ip} for node, ip in after if node != view.name]
+        for view in scope.views
+        if view.node is not None and view.state == VISITED
+    }
