@@ -117,6 +117,11 @@ def test_an_interface_name_is_taken_literally():
     assert "skip-interface=^ethx7$" in said["good"]
 
 
+def test_no_method_is_derived_from_a_name_with_a_comma_which_calico_would_split():
+    said = whatif({"a": host("10.0.0.1", **{"a,b": "10.0.0.1/24", "c,d": "10.1.0.1/24"})})
+    assert not [m for m in columns(said) if m.startswith(("interface=", "skip-interface="))]
+
+
 def test_a_nic_that_is_right_on_one_node_is_never_proposed_to_be_skipped():
     said = whatif(
         {
