@@ -63,7 +63,11 @@ class Switch:
     def kill(self, name, number=signal.SIGKILL):
         with open(f"{self.folder}/{name}.pid", encoding="ascii") as file:
             pid = file.read().strip()
-        self.namespace.run("sh", "-c", f"kill -{int(number)} {pid}")
+        script = f"kill -{int(number)} {pid}"
+        if number == signal.SIGKILL:
+            # Nobody in the namespace buries it, so that it is dead and stays a zombie.
+            script += f"; while grep -q '^State:.[^ZX]' /proc/{pid}/status 2>/dev/null; do :; done"
+        self.namespace.run("sh", "-c", script)
 
 
 @pytest.fixture
