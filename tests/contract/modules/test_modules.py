@@ -30,6 +30,7 @@ CASES = {
     "nic_baseline": Case({"state": "recorded"}, changes=True),
     "nic_facts": Case(),
     "node_facts": Case({"reach": ["127.0.0.1"]}),
+    "node_probe": Case({"targets": [{"name": "self", "address": "127.0.0.1"}], "ports": [1]}),
     "ovs_facts": Case(),
 }
 REPORTS = [module for module, case in CASES.items() if case.writes_in_check_mode]
