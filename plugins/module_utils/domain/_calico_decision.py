@@ -19,6 +19,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_case imp
     Family,
     predict,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_hold import hold_mode
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
     NOT_LINUX,
     VISITED,
@@ -59,11 +60,11 @@ def decide(
     ``cluster``: k8snet_cluster of cluster_info; ``calico``: what calico_info returns; ``hosts`` as
     `_nodes.match` wants them. ``options``: method_v4, method_v6 (Calico's words, auto, or None to
     leave the family alone), accept_unseen (Node names), canary (Node or None), hold_seconds,
-    override_owner (bool).
+    canary_seconds, override_owner (bool).
 
     ``table``: a row per Node and family, ``{node, family, before, after, interface, reason,
     changes}``. ``probes``: Node -> addresses that the other nodes have to reach. ``hold``: how the
-    roll-out is held after its first node, see `hold_mode`.
+    roll-out is held after its first node, see `_calico_hold.hold_mode`.
     """
     scope = match(hosts, cluster["nodes"])
     decision = Decision()
@@ -85,48 +86,6 @@ def decide(
         "hold": {key: value for key, value in hold.items() if key != "refusal"},
         "whatif": decision.whatif,
     }
-
-
-def hold_mode(calico: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """Return ``{mode, min_ready_seconds, canary, text, refusal}``: how a bad node stops the rest.
-
-    ``min-ready-seconds``: the first replaced pod does not count as available for so long that no
-    second one is touched until it is judged. ``on-delete``: only the chosen node's pod is replaced.
-    ``watch``: the roll-out cannot be held; it is reverted at the first bad node.
-    """
-    canary, seconds = options.get("canary"), int(options.get("hold_seconds") or 3600)
-    found = {"mode": "min-ready-seconds", "min_ready_seconds": seconds, "canary": None}
-    if calico["install"] == "operator":
-        refusal = None
-        if canary:
-            refusal = (
-                f"calico_autodetection_canary is {canary}, but with an operator install the "
-                "DaemonSet controller chooses which node goes first. Leave it unset."
-            )
-        if not calico["crd_min_ready_seconds"]:
-            text = (
-                "The roll-out cannot be held: this operator's Installation has no "
-                "calicoNodeDaemonSet.spec.minReadySeconds. It is watched, and reverted at the "
-                "first bad node; nodes after it may be restarted meanwhile."
-            )
-            found = {"mode": "watch", "min_ready_seconds": None, "canary": None}
-            return {**found, "text": text, "refusal": refusal}
-        text = (
-            "The roll-out is held after its first node by calicoNodeDaemonSet.spec.minReadySeconds="
-            f"{seconds}, released when that node is verified."
-        )
-        return {**found, "text": text, "refusal": refusal}
-    if canary:
-        text = f"Only {canary} is restarted (OnDelete); the others follow when it is verified."
-        known = {node["name"] for node in calico["nodes"]}
-        refusal = None if canary in known else f"calico_autodetection_canary: no Node {canary}."
-        found = {"mode": "on-delete", "min_ready_seconds": None, "canary": canary}
-        return {**found, "text": text, "refusal": refusal}
-    text = (
-        f"The roll-out is held after its first node by the DaemonSet's minReadySeconds={seconds}, "
-        "released when that node is verified."
-    )
-    return {**found, "text": text, "refusal": None}
 
 
 def _judge_install(decision: Decision, calico: dict[str, Any], options: dict[str, Any]) -> None:

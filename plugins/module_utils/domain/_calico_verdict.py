@@ -101,7 +101,8 @@ def _from_node(node: str, before: Probe | None, after: Probe | None, strict: boo
             problems.append(f"{node}: does not reach {name}: {answer['error']}.")
     answered = {entry["server"]: entry["ok"] for entry in known.get("dns") or ()}
     for entry in after["dns"]:
-        if not entry["ok"] and (strict or answered.get(entry["server"])):
+        # None: there was no pod to ask from.
+        if entry["ok"] is False and (strict or answered.get(entry["server"])):
             problems.append(
                 f"{node}: a pod gets no answer from DNS at {entry['server']}: {entry['error']}."
             )

@@ -32,6 +32,7 @@ CASES = {
     "node_facts": Case({"reach": ["127.0.0.1"]}),
     "node_probe": Case({"targets": [{"name": "self", "address": "127.0.0.1"}], "ports": [1]}),
     "ovs_facts": Case(),
+    "show": Case({"lines": ["a line"]}),
 }
 REPORTS = [module for module, case in CASES.items() if case.writes_in_check_mode]
 Results = dict[str, dict[str, Any]]
