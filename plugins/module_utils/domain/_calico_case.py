@@ -190,6 +190,7 @@ class Family:
         self.number = family
         self.settings: dict[str, Any] = self.calico["methods"][f"v{family}"]
         self.cases = cases_of(cluster, scope, family)
+        self._predicted: dict[tuple[str, str], dict[str, Any]] = {}
 
     @cached_property
     def methods(self) -> list[str]:
@@ -218,8 +219,17 @@ class Family:
                 return method, f" (it gives {whose} its InternalIP)"
         return INTERNAL_IP, " (no method gives every node its InternalIP; see the what-if table)"
 
+    def _predict(self, case: Case, method: str) -> dict[str, Any]:
+        key = (case.name, method)
+        if key not in self._predicted:
+            if method == case.method and case.next is not None:
+                self._predicted[key] = case.next
+            else:
+                self._predicted[key] = predict(self.cluster, case.view, method, self.number)
+        return self._predicted[key]
+
     def _right(self, case: Case, method: str) -> bool:
-        chosen = predict(self.cluster, case.view, method, self.number)
+        chosen = self._predict(case, method)
         return bare(chosen["address"]) in case.internal
 
     def table(self, case: Case) -> list[dict[str, Any]]:
@@ -228,7 +238,7 @@ class Family:
             return []
         rows = []
         for method in self.methods:
-            chosen = predict(self.cluster, case.view, method, self.number)
+            chosen = self._predict(case, method)
             rows.append(
                 {
                     "method": method,

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,12 +95,13 @@ def match(hosts: list[dict[str, Any]], nodes: list[dict[str, Any]]) -> Scope:
     """
     if not nodes:
         return Scope([View(h["name"], h["state"], None, h, None) for h in hosts])
+    index = _Index(nodes)
     taken: dict[str, tuple[dict[str, Any], str]] = {}
     strangers: list[dict[str, Any]] = []
     rivals: dict[str, list[str]] = {}
     # Hosts that were seen have first call on a Node, then those that name it expressly.
     for host in sorted(hosts, key=lambda h: (h["state"] != VISITED, not h.get("node_name"))):
-        node, by = _find(host, nodes)
+        node, by = _find(host, index)
         if node is None:
             strangers.append({"host": host, "reason": by})
         elif node["name"] in taken:
@@ -123,38 +125,56 @@ def _view(node: dict[str, Any], found: tuple[dict[str, Any], str] | None) -> Vie
     return View(node["name"], state, node, host, by)
 
 
-def _find(host: dict[str, Any], nodes: list[dict[str, Any]]) -> tuple[dict[str, Any] | None, str]:
+class _Index:
+    """Nodes by what a host may be recognised by; looking through all for each is slow."""
+
+    def __init__(self, nodes: list[dict[str, Any]]) -> None:
+        self.by_name = {n["name"]: n for n in nodes}
+        self.by_ip: dict[str, list[dict[str, Any]]] = {}
+        self.by_full: dict[str, list[dict[str, Any]]] = {}
+        self.by_short: dict[str, list[dict[str, Any]]] = {}
+        for node in nodes:
+            for ip in node.get("internal_ips") or ():
+                self.by_ip.setdefault(bare(ip), []).append(node)
+            names = [n for n in (node["name"], node.get("hostname")) if n]
+            for full in {_full(n) for n in names}:
+                self.by_full.setdefault(full, []).append(node)
+            for short in {_short(n) for n in names}:
+                self.by_short.setdefault(short, []).append(node)
+
+    def of_address(self, host: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the Nodes that have one of a host's addresses as InternalIP."""
+        return _distinct(n for ip in sorted(_addresses_of(host)) for n in self.by_ip.get(ip, ()))
+
+    def of_name(self, host: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the Nodes of a host's name, by the full name if possible, else the first label."""
+        names = _names_of(host)
+        full = _distinct(n for name in names for n in self.by_full.get(_full(name), ()))
+        return full or _distinct(n for name in names for n in self.by_short.get(_short(name), ()))
+
+
+def _distinct(nodes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list({n["name"]: n for n in nodes}.values())
+
+
+def _find(host: dict[str, Any], index: _Index) -> tuple[dict[str, Any] | None, str]:
     """Return (Node, how it was found) or (None, why not)."""
     wanted = host.get("node_name")
     if wanted:
-        named = [n for n in nodes if n["name"] == wanted]
-        if named:
-            return named[0], "k8snet_node_name"
+        if wanted in index.by_name:
+            return index.by_name[wanted], "k8snet_node_name"
         return None, f"k8snet_node_name says {wanted}, and there is no such Node"
-    by_ip = [n for n in nodes if set(n.get("internal_ips") or ()) & _addresses_of(host)]
+    by_ip, by_name = index.of_address(host), index.of_name(host)
     if by_ip:
         # A virtual address may be on several nodes: then the name decides.
-        same = _of_name(host, by_ip)
+        same = [n for n in by_ip if n in by_name]
         return (same or by_ip)[0], "InternalIP"
-    by_name = _of_name(host, nodes)
     if len(by_name) == 1:
         return by_name[0], "host name"
     if by_name:
         several = ", ".join(n["name"] for n in by_name)
         return None, f"its name fits several Nodes: {several}"
     return None, "no Node has one of its addresses as InternalIP, or its name"
-
-
-def _of_name(host: dict[str, Any], nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the Nodes of a host's name, by the full name if possible, else the first label."""
-    for spell in (_full, _short):
-        wanted = {spell(n) for n in _names_of(host)}
-        found = [
-            n for n in nodes if wanted & {spell(x) for x in (n["name"], n.get("hostname")) if x}
-        ]
-        if found:
-            return found
-    return []
 
 
 def _addresses_of(host: dict[str, Any]) -> set[str]:

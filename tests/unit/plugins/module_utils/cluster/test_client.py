@@ -89,7 +89,7 @@ def test_a_whole_cluster_is_read_with_one_list_per_kind(api: Double) -> None:
     assert found["kube_proxy"]["present"] is True
     assert [p["node"] for p in found["dns_pods"]] == ["node7"]
     assert found["errors"] == []
-    # LISTs of nodes, daemonsets, pods, installations, ippools; ConfigMaps calico-config, kube-proxy.
+    # Five LISTs, and the ConfigMaps calico-config and kube-proxy.
     assert found["requests"] == 7
     assert found["kube_proxy"]["mode"] == "iptables"
 
