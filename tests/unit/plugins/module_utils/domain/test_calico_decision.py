@@ -1,0 +1,338 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What may be changed and what is refused, before anything is written; and the verdict after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_decision import decide
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_hold import hold_mode
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_lines import plan_lines
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_verdict import (
+    judge_after,
+    judge_before,
+)
+
+from tests.unit.audit_world import (
+    ETH0,
+    calico_ds,
+    cluster,
+    host,
+    hosts,
+    installation,
+    lo,
+    nic,
+    node_object,
+)
+
+DEAD = "172.31.66.11/24"
+BARE = {number: address.split("/")[0] for number, address in ETH0.items()}
+WORDS = "kubernetes-internal-ip"
+
+
+def info(**more: Any) -> dict[str, Any]:
+    """What calico_info returns for an operator install; old pods everywhere."""
+    pods = [{"node": f"node{n}", "ready": True, "ready_seconds": 86400.0} for n in (1, 2, 3)]
+    return {
+        "install": "operator",
+        "reason": None,
+        "target": {"kind": "Installation", "namespace": None, "name": "default"},
+        "crd_min_ready_seconds": True,
+        "owner": {"by": None, "evidence": None, "snippet": None},
+        "permissions": [],
+        "nodes": [{"name": f"node{n}"} for n in (1, 2, 3)],
+        "pods": pods,
+        **more,
+    }
+
+
+def incident() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Node1 got a second NIC, and Calico stores its address."""
+    facts = cluster([node_object(1, stored=DEAD), node_object(2), node_object(3)])
+    return facts, [host(1, [lo(), nic("eth0", ETH0[1]), nic("eth1", DEAD)]), host(2), host(3)]
+
+
+def plan(
+    facts: Any = None, inventory: Any = None, calico: Any = None, **options: Any
+) -> dict[str, Any]:
+    default_facts, default_hosts = incident()
+    return decide(
+        default_facts if facts is None else facts,
+        info() if calico is None else calico,
+        default_hosts if inventory is None else inventory,
+        {"method_v4": WORDS, "method_v6": WORDS, **options},
+    )
+
+
+def refusal(decision: dict[str, Any]) -> str:
+    assert len(decision["refusals"]) == 1, decision["refusals"]
+    return str(decision["refusals"][0])
+
+
+def test_the_incident_is_repaired_on_the_one_node_and_nothing_else_moves() -> None:
+    decision = plan()
+    assert decision["refusals"] == []
+    assert decision["methods"] == {"v4": WORDS, "v6": None}
+    assert decision["expect"] == {
+        f"node{n}": {"v4": address, "v6": None} for n, address in ETH0.items()
+    }
+    assert [row["node"] for row in decision["table"] if row["changes"]] == ["node1"]
+    assert decision["probes"]["node1"] == [{"name": BARE[n], "address": BARE[n]} for n in (2, 3)]
+    assert decision["hosts"] == {"node1": "n1", "node2": "n2", "node3": "n3"}
+
+
+def test_auto_prefers_the_internal_ip() -> None:
+    assert plan(method_v4="auto")["methods"]["v4"] == WORDS
+
+
+def test_auto_takes_another_method_where_the_first_internal_ip_is_not_on_the_host() -> None:
+    other = "10.9.0.1"
+    nodes = [node_object(n, internal=[other, BARE[n]]) for n in (1, 2, 3)]
+    decision = plan(cluster(nodes), hosts(), method_v4="auto")
+    assert decision["refusals"] == []
+    assert decision["methods"]["v4"] not in (WORDS, None)
+    assert decision["expect"]["node2"]["v4"] == ETH0[2]
+
+
+def test_auto_is_refused_where_no_method_serves_every_node() -> None:
+    nodes = [node_object(1, internal=["10.9.0.1"]), node_object(2), node_object(3)]
+    found = plan(cluster(nodes), hosts(), method_v4="auto")
+    assert "No method gives every node its InternalIP" in found["refusals"][0]
+    assert found["methods"]["v4"] is None
+
+
+def test_a_node_that_would_end_without_an_address_is_named() -> None:
+    texts = plan(method_v4="interface=^eth1$")["refusals"]
+    assert [text.split(":")[0] for text in texts] == [
+        f"node{n} would end without an IPv4 address under interface=^eth1$" for n in (2, 3)
+    ]
+
+
+def test_a_node_that_would_get_anothers_address_is_named_with_it() -> None:
+    twins = [host(1), host(2, [lo(), nic("eth0", ETH0[2]), nic("eth5", ETH0[1])]), host(3)]
+    text = refusal(plan(cluster(), twins, method_v4="first-found"))
+    assert "node2 would get 10.160.1.21/24 (eth5), which is the address of node1" in text
+
+
+def test_a_bad_method_is_refused_with_what_calico_says() -> None:
+    texts = plan(method_v4="interface=[")["refusals"]
+    assert any("interface=[" in text for text in texts)
+
+
+def test_an_unseen_node_blocks_unless_it_is_accepted() -> None:
+    facts, inventory = incident()
+    inventory[2] = host(3, state="unreachable")
+    text = refusal(plan(facts, inventory))
+    assert text.startswith("node3 was not visited: unreachable")
+    accepted = plan(facts, inventory, accept_unseen=["node3"])
+    assert accepted["refusals"] == []
+    assert accepted["expect"]["node3"]["v4"] == BARE[3], "follows from the API"
+    assert "node3" not in accepted["probes"]
+    other = plan(facts, inventory, accept_unseen=["node3"], method_v4="cidr=10.160.1.0/24")
+    assert other["refusals"] == []
+    assert other["unverified"] == ["node3"]
+
+
+def test_a_node_outside_the_inventory_and_one_left_out_block_too() -> None:
+    facts, inventory = incident()
+    assert "node3 is not in the inventory" in refusal(plan(facts, inventory[:2]))
+    inventory[2] = host(3, state="not_selected")
+    assert "node3 was left out" in refusal(plan(facts, inventory))
+
+
+@pytest.mark.parametrize("install", ["canal", "migration", "none"])
+def test_other_installs_are_refused_with_their_reason(install: str) -> None:
+    text = refusal(plan(cluster([], [], []), [], info(install=install, reason=f"it is {install}")))
+    assert text == f"it is {install}"
+
+
+def test_an_owned_object_is_refused_with_the_snippet_unless_overridden() -> None:
+    owned = info(owner={"by": "helm", "evidence": "label x", "snippet": "installation:\n  y: 1"})
+    text = refusal(plan(calico=owned))
+    assert "belongs to helm (label x)" in text
+    assert text.endswith("installation:\n  y: 1")
+    assert plan(calico=owned, override_owner=True)["refusals"] == []
+
+
+def test_a_missing_verb_is_named() -> None:
+    lacks = {
+        "verb": "patch",
+        "group": "operator.tigera.io",
+        "resource": "installations",
+        "name": "default",
+        "allowed": False,
+    }
+    text = refusal(
+        plan(calico=info(permissions=[lacks, {**lacks, "verb": "get", "allowed": True}]))
+    )
+    assert text.startswith("The account may not patch installations.operator.tigera.io default.")
+
+
+def test_a_manifest_that_does_not_detect_again_is_refused() -> None:
+    facts = cluster(daemonsets=[calico_ds(namespace="kube-system", ip="")], installations=[])
+    text = refusal(plan(facts, hosts(), info(install="manifest")))
+    assert "IP is not autodetect" in text
+
+
+def test_ipv6_is_left_alone_where_calico_has_none() -> None:
+    assert plan()["methods"]["v6"] is None
+
+
+# -- hold ------------------------------------------------------------------------------------
+
+
+def test_a_hold_stays_below_the_age_of_the_youngest_pod() -> None:
+    pods = info()["pods"]
+    pods[1]["ready_seconds"] = 1000.0
+    found = hold_mode(info(pods=pods), {"hold_seconds": 3600, "canary_seconds": 300})
+    assert (found["mode"], found["min_ready_seconds"]) == ("min-ready-seconds", 985)
+
+
+def test_pods_too_young_to_be_held_are_watched_instead() -> None:
+    pods = info()["pods"]
+    pods[1]["ready_seconds"] = 300.0
+    found = hold_mode(info(pods=pods), {"canary_seconds": 300})
+    assert found["mode"] == "watch"
+    assert "node2, ready for 300 s" in found["text"]
+
+
+def test_pods_that_are_not_ready_do_not_shorten_the_hold_and_are_named() -> None:
+    pods = info()["pods"]
+    pods[1].update(ready=False, ready_seconds=0.0)
+    found = hold_mode(info(pods=pods), {})
+    assert (found["mode"], found["min_ready_seconds"]) == ("min-ready-seconds", 3600)
+    assert "Not ready, and therefore replaced at once: node2." in found["text"]
+
+
+def test_without_the_field_in_the_crd_the_rollout_is_watched() -> None:
+    found = hold_mode(info(crd_min_ready_seconds=False), {})
+    assert found["mode"] == "watch"
+    assert "calicoNodeDaemonSet.spec.minReadySeconds" in found["text"]
+
+
+def test_a_canary_can_be_chosen_with_a_manifest_only() -> None:
+    manifest = info(install="manifest", crd_min_ready_seconds=False)
+    found = hold_mode(manifest, {"canary": "node2"})
+    assert (found["mode"], found["canary"], found["refusal"]) == ("on-delete", "node2", None)
+    assert "no Node node9" in str(hold_mode(manifest, {"canary": "node9"})["refusal"])
+    assert hold_mode(manifest, {})["mode"] == "min-ready-seconds"
+    assert "Leave it unset" in refusal(plan(canary="node2"))
+
+
+# -- verdict ---------------------------------------------------------------------------------
+
+
+def probe(node: int, dns: bool | None = True, lost: tuple[int, ...] = ()) -> dict[str, Any]:
+    """What node_probe returns on a node."""
+    return {
+        "reachable": {
+            BARE[n]: {"ok": n not in lost, "error": "no answer" if n in lost else None}
+            for n in (1, 2, 3)
+            if n != node
+        },
+        "dns": [{"server": "10.244.1.10", "ok": dns, "error": None if dns else "timed out"}],
+        "bgp": None,
+        "vxlan": None,
+    }
+
+
+def probes(**changed: Any) -> dict[str, Any]:
+    return {f"node{n}": changed.get(f"node{n}", probe(n)) for n in (1, 2, 3)}
+
+
+def rollout(**changed: Any) -> dict[str, Any]:
+    nodes = {
+        f"node{n}": {"current": True, "ready": True, "v4": a, "v6": None, "problem": None}
+        for n, a in ETH0.items()
+    }
+    for name, values in changed.items():
+        nodes[name] = {**nodes[name], **values}
+    return {"nodes": nodes, "problems": []}
+
+
+def test_before_the_change_an_address_that_a_node_cannot_reach_is_refused() -> None:
+    decision = plan()
+    assert judge_before(decision, probes()) == []
+    (text,) = judge_before(decision, probes(node2=probe(2, lost=(1,)), node3=probe(3, lost=(1,))))
+    assert text == "node1 would get 10.160.1.21, which node2, node3 cannot reach (no answer)."
+
+
+def test_a_node_that_did_not_probe_counts_as_not_reaching() -> None:
+    seen = probes()
+    del seen["node3"]
+    assert len(judge_before(plan(), seen)) == 2
+
+
+def test_after_the_change_everything_as_predicted_passes() -> None:
+    assert judge_after(plan(), rollout(), probes(), probes()) == []
+
+
+def test_a_ready_node_with_the_wrong_address_fails() -> None:
+    (text,) = judge_after(plan(), rollout(node1={"v4": DEAD}), probes(), probes())
+    assert text == f"node1: Calico stores {DEAD}, predicted {ETH0[1]}."
+
+
+def test_a_node_without_an_answer_after_the_change_fails() -> None:
+    after = probes()
+    del after["node2"]
+    (text,) = judge_after(plan(), rollout(), probes(), after)
+    assert text.startswith("node2: could not be reached after the change")
+
+
+def test_the_canary_is_forgiven_what_was_broken_before_but_not_what_it_broke() -> None:
+    broken = probes(node2=probe(2, dns=False))
+    assert judge_after(plan(), rollout(), broken, broken, only=["node2"]) == []
+    (text,) = judge_after(plan(), rollout(), probes(), broken, only=["node2"])
+    assert "node2: a pod gets no answer from DNS at 10.244.1.10: timed out" in text
+    (text,) = judge_after(plan(), rollout(), broken, broken)
+    assert text.startswith("node2: a pod gets no answer"), "at the end everything has to work"
+
+
+def test_only_the_canary_is_judged_while_the_others_wait() -> None:
+    waiting = rollout(node1={"current": False}, node3={"current": False})
+    assert judge_after(plan(), waiting, probes(), probes(), only=["node2"]) == []
+    assert len(judge_after(plan(), waiting, probes(), probes())) == 2
+
+
+def test_a_lost_bgp_session_fails_and_one_that_never_was_is_forgiven_on_the_canary() -> None:
+    def with_sessions(established: list[str], missing: list[str]) -> dict[str, Any]:
+        return probes(node2={**probe(2), "bgp": {"established": established, "missing": missing}})
+
+    before = with_sessions([BARE[3]], [BARE[1]])
+    after = with_sessions([], [BARE[1], BARE[3]])
+    (text,) = judge_after(plan(), rollout(), before, after, only=["node2"])
+    assert text == f"node2: no BGP session with {BARE[3]}."
+    (text,) = judge_after(plan(), rollout(), before, after)
+    assert text == f"node2: no BGP session with {BARE[1]}, {BARE[3]}."
+
+
+def test_a_tunnel_that_sends_from_elsewhere_fails() -> None:
+    tunnel = {"as_expected": False, "local": "172.31.66.11", "parent": "eth1"}
+    after = probes(node1={**probe(1), "vxlan": tunnel})
+    (text,) = judge_after(plan(), rollout(), probes(), after)
+    assert text == "node1: the VXLAN device has local 172.31.66.11 on eth1."
+
+
+# -- lines -----------------------------------------------------------------------------------
+
+
+def test_the_plan_shows_what_changes_first_and_refusals_last() -> None:
+    lines = plan_lines(plan(), info())
+    assert lines[0] == f"PLAN     Installation default: IPv4 {WORDS}"
+    first = next(number for number, line in enumerate(lines) if line.startswith("node1"))
+    assert lines[first].split() == ["node1", DEAD, ETH0[1], "(eth0)", "changes"]
+    assert lines[first + 1].split() == ["node2", ETH0[2], ETH0[2], "(eth0)"]
+    facts, inventory = incident()
+    inventory[2] = host(3, state="unreachable")
+    assert plan_lines(plan(facts, inventory), info())[-2].startswith("REFUSED  node3 was not")
+
+
+def test_an_installation_with_several_methods_is_planned_like_any_other() -> None:
+    several = installation({"firstFound": True, "kubernetes": "NodeInternalIP"})
+    decision = plan(cluster(installations=[several]), hosts())
+    assert decision["refusals"] == []
+    assert decision["methods"]["v4"] == WORDS
