@@ -105,6 +105,13 @@ def test_auto_is_refused_where_no_method_serves_every_node() -> None:
     assert found["methods"]["v4"] is None
 
 
+def test_auto_never_guesses_for_a_node_that_nobody_visited() -> None:
+    nodes = [node_object(n, internal=["10.9.0.1", BARE[n]]) for n in (1, 2, 3)]
+    seen = [host(1), host(2), host(3, state="unreachable")]
+    found = plan(cluster(nodes), seen, method_v4="auto", accept_unseen=["node3"])
+    assert "No method gives every node its InternalIP" in refusal(found)
+
+
 def test_a_node_that_would_end_without_an_address_is_named() -> None:
     texts = plan(method_v4="interface=^eth1$")["refusals"]
     assert [text.split(":")[0] for text in texts] == [
@@ -290,6 +297,14 @@ def test_the_canary_is_forgiven_what_was_broken_before_but_not_what_it_broke() -
     assert "node2: a pod gets no answer from DNS at 10.244.1.10: timed out" in text
     (text,) = judge_after(plan(), rollout(), broken, broken)
     assert text.startswith("node2: a pod gets no answer"), "at the end everything has to work"
+
+
+def test_a_canary_that_no_longer_reaches_a_neighbour_fails_and_an_old_silence_is_forgiven() -> None:
+    silent = probes(node2=probe(2, lost=(3,)))
+    (text,) = judge_after(plan(), rollout(), probes(), silent, only=["node2"])
+    assert text == f"node2: does not reach {BARE[3]}: no answer."
+    assert judge_after(plan(), rollout(), silent, silent, only=["node2"]) == []
+    assert judge_after(plan(), rollout(), silent, silent) == [text]
 
 
 def test_only_the_canary_is_judged_while_the_others_wait() -> None:
