@@ -18,7 +18,9 @@ _HERE = Path(__file__).resolve().parent
 _FILES = {
     "tests/lab/api/client.py": _HERE.parent / "api" / "client.py",
     "tests/lab/actors/calico_detect.py": _HERE / "calico_detect.py",
+    "tests/lab/actors/calico_bgp.py": _HERE / "calico_bgp.py",
     "tests/lab/actors/calico_node.py": _HERE / "calico_node.py",
+    "tests/lab/actors/calico_vxlan.py": _HERE / "calico_vxlan.py",
     "tests/lab/actors/pods.py": _HERE / "pods.py",
     "tests/lab/actors/dns.py": _HERE / "dns.py",
 }

@@ -160,8 +160,8 @@ def wanted_address(
     return here or f"{value}/{32 if family == 4 else 128}"
 
 
-def established(own: str | None, peer: str | None, nics: list[Nic]) -> str | None:
-    """Return the device over which a BGP session with ``peer`` stands, None when it does not.
+def on_link(own: str | None, peer: str | None, nics: list[Nic]) -> str | None:
+    """Return the device that leads straight to ``peer``, None when there is none.
 
     Both stored addresses have to lie in one subnet that this node is connected to.
     """
@@ -176,15 +176,19 @@ def established(own: str | None, peer: str | None, nics: list[Nic]) -> str | Non
     return None
 
 
-def routes_wanted(me: str, nodes: list[Node], nics: list[Nic]) -> dict[str, tuple[str, str]]:
-    """Return {pod network: (gateway, device)} for every node with which a session stands."""
+def routes_wanted(
+    me: str, nodes: list[Node], nics: list[Nic], reached: set[str]
+) -> dict[str, tuple[str, str]]:
+    """Return {pod network: (gateway, device)} for every node among ``reached``, the peers with
+    which a session stands."""
     stored = {node["metadata"]["name"]: stored_of(node, 4) for node in nodes}
     out = {}
     for node in nodes:
         name, cidr = node["metadata"]["name"], (node.get("spec") or {}).get("podCIDR")
-        device = established(stored.get(me), stored[name], nics)
-        if name != me and cidr and device:
-            out[cidr] = (str(stored[name]).partition("/")[0], device)
+        device = on_link(stored.get(me), stored[name], nics)
+        gateway = str(stored[name]).partition("/")[0]
+        if name != me and cidr and device and gateway in reached:
+            out[cidr] = (gateway, device)
     return out
 
 

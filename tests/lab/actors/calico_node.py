@@ -10,9 +10,10 @@ Runs on a node (Python 3.9, standard library, ``ip``) out of the bundle that ``b
 
 It plays the pod with label k8s-app=calico-node on its node: takes ``IP``, ``IP6`` and the methods
 from that pod's environment, detects from the real interfaces, stores the Node's annotations, sets
-the pod's Ready, and routes every other node's pod network over that node's stored address, like
-BIRD. A pod that is replaced is a new start. Source: projectcalico/calico
-``node/pkg/lifecycle/startup/startup.go`` and ``node/pkg/health``.
+the pod's Ready. With backend bird it holds BGP sessions between the stored addresses and routes
+every peer's pod network over that peer's address; with backend vxlan it makes vxlan.calico, and a
+wrong address is Ready all the same. A pod that is replaced is a new start. Source:
+projectcalico/calico ``node/pkg/lifecycle/startup/startup.go`` and ``node/pkg/health``.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.lab.actors import calico_vxlan
+from tests.lab.actors.calico_bgp import Mesh
 from tests.lab.actors.calico_detect import (
     ANNOTATION,
     InvalidMethod,
     Nic,
     Node,
-    established,
     routes_wanted,
     stored_of,
     wanted_address,
@@ -44,15 +46,20 @@ from tests.lab.api.client import ApiStatus, Client
 Obj = dict[str, Any]
 
 PROTO_BIRD = "12"
+GRACE_SECONDS = 15  # so long do the routes of a lost session stay (graceful restart)
 FIRST_SECONDS = 30  # so long must all peers be established for the pod to be ready; then one
 
 
-def _ip(*arguments: str) -> str:
-    """Return what ip prints. Raises OSError with its message when it fails."""
-    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+def _run(*command: str) -> str:
+    """Return what a program prints. Raises OSError with its message when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise OSError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
+        raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout
+
+
+def _ip(*arguments: str) -> str:
+    return _run("ip", *arguments)
 
 
 def read_nics() -> list[Nic]:
@@ -88,6 +95,16 @@ def set_routes(wanted: dict[str, tuple[str, str]]) -> None:
             _ip("route", "replace", network, "via", gateway, "dev", device, "proto", PROTO_BIRD)
 
 
+def _bare(address: str | None) -> str | None:
+    return address.partition("/")[0] if address else None
+
+
+def _environment(pod: Obj) -> list[Obj]:
+    containers = pod["spec"]["containers"]
+    main = next((c for c in containers if c["name"] == "calico-node"), containers[0])
+    return list(main.get("env") or ())
+
+
 class CalicoNode:
     """The loop: start for each new pod, poll, sync routes."""
 
@@ -101,6 +118,10 @@ class CalicoNode:
         self._next_poll = 0.0
         self._failed = ""
         self._said = ""
+        self._backend = ""
+        self._felix = ""
+        self._meshes: dict[int, Mesh] = {}
+        self._last_up: dict[str, float] = {}
 
     def say(self, text: str) -> None:
         if text != self._said:
@@ -118,12 +139,66 @@ class CalicoNode:
         now = time.monotonic()
         if pod["metadata"]["uid"] != self._pod_uid:
             self._pod_uid, self._started, self._failed = pod["metadata"]["uid"], now, ""
+            self._backend = self._backend_of(pod)
+            for mesh in self._meshes.values():
+                mesh.restart()
             self._detect(pod, node, nodes, starting=True)
         elif now >= self._next_poll:
             self._detect(pod, node, nodes, starting=bool(self._failed))
         if self.data_plane:
-            set_routes(routes_wanted(self.name, nodes, read_nics()))
+            self._sync(node, nodes)
         self._report(pod, self._failed or self._not_ready(nodes))
+
+    def close(self) -> None:
+        """End the sessions."""
+        for mesh in self._meshes.values():
+            mesh.close()
+
+    def _backend_of(self, pod: Obj) -> str:
+        """Return CALICO_NETWORKING_BACKEND: a value, or a key of a ConfigMap."""
+        entry = next((e for e in _environment(pod) if e["name"] == "CALICO_NETWORKING_BACKEND"), {})
+        source = (entry.get("valueFrom") or {}).get("configMapKeyRef")
+        if source is None:
+            return entry.get("value") or "bird"
+        where = f"/api/v1/namespaces/{pod['metadata']['namespace']}/configmaps/{source['name']}"
+        return str(self.api.get(where).get("data", {}).get(source["key"], "bird"))
+
+    def _sync(self, node: Node, nodes: list[Node]) -> None:
+        """Make the data plane of the backend what the stored addresses say."""
+        self._felix = ""
+        nics = read_nics()
+        bird = self._backend == "bird"
+        for family in (4, 6):
+            self._sync_mesh(family, nodes if bird else [])
+        set_routes(routes_wanted(self.name, nodes, nics, self._reached()) if bird else {})
+        if self._backend == "vxlan":
+            try:
+                self._announce_tunnel(node)
+                calico_vxlan.sync(_run, node, nodes, nics)
+            except OSError as error:
+                self._felix = f"calico/node is not ready: felix is not ready: {error}"
+
+    def _sync_mesh(self, family: int, nodes: list[Node]) -> None:
+        ends = {n["metadata"]["name"]: _bare(stored_of(n, family)) for n in nodes}
+        local = ends.pop(self.name, None)
+        if local and family not in self._meshes:
+            self._meshes[family] = Mesh(family)
+        if family in self._meshes:
+            self._meshes[family].want(local, {end for end in ends.values() if end})
+
+    def _reached(self) -> set[str]:
+        """Return the peers whose routes stand: with a session now, or a moment ago."""
+        now = time.monotonic()
+        for mesh in self._meshes.values():
+            self._last_up.update(dict.fromkeys(mesh.established(), now))
+        return {peer for peer, seen in self._last_up.items() if now - seen < GRACE_SECONDS}
+
+    def _announce_tunnel(self, node: Node) -> None:
+        tunnel = calico_vxlan.tunnel_of(node)
+        have = (node["metadata"].get("annotations") or {}).get(calico_vxlan.TUNNEL_ANNOTATION)
+        if tunnel and tunnel != have:
+            patch = {"metadata": {"annotations": {calico_vxlan.TUNNEL_ANNOTATION: tunnel}}}
+            self.api.patch(f"/api/v1/nodes/{self.name}", patch)
 
     def _own_pod(self) -> Obj | None:
         mine = f"spec.nodeName={self.name}"
@@ -137,10 +212,8 @@ class CalicoNode:
     def _detect(self, pod: Obj, node: Node, nodes: list[Node], *, starting: bool) -> None:
         """Store what is detected now; ``_failed`` says why the real one would have exited."""
         self._next_poll = time.monotonic() + self.poll
-        containers = pod["spec"]["containers"]
-        main = next((c for c in containers if c["name"] == "calico-node"), containers[0])
-        env = {e["name"]: e.get("value", "") for e in main.get("env") or () if "valueFrom" not in e}
-        if env.get("CALICO_NETWORKING_BACKEND") == "none" and not starting:
+        env = {e["name"]: e.get("value", "") for e in _environment(pod) if "valueFrom" not in e}
+        if self._backend == "none" and not starting:
             return
         addresses = (node.get("status") or {}).get("addresses") or ()
         internal = tuple(a["address"] for a in addresses if a["type"] == "InternalIP")
@@ -178,17 +251,17 @@ class CalicoNode:
         node["metadata"].setdefault("annotations", {})[ANNOTATION[family]] = new
 
     def _not_ready(self, nodes: list[Node]) -> str:
-        """Return why BIRD is not ready, "" when it is."""
-        if not self.data_plane:
-            return ""
-        nics = read_nics()
-        stored = {n["metadata"]["name"]: stored_of(n, 4) for n in nodes}
-        peers = {name: address for name, address in stored.items() if address and name != self.name}
-        down = [p for p in peers.values() if not established(stored.get(self.name), p, nics)]
+        """Return why Felix or BIRD is not ready, "" when both are."""
+        if self._felix or self._backend != "bird" or not self.data_plane:
+            return self._felix
+        others = [node for node in nodes if node["metadata"]["name"] != self.name]
+        peers = {_bare(stored_of(n, family)) for n in others for family in self._meshes}
+        peers.discard(None)
+        down = peers - {peer for mesh in self._meshes.values() for peer in mesh.established()}
         young = time.monotonic() - self._started < FIRST_SECONDS
         if not down or (len(down) < len(peers) and not young):
             return ""
-        shown = ",".join(sorted(str(address).partition("/")[0] for address in down))
+        shown = ",".join(sorted(str(peer) for peer in down))
         return f"calico/node is not ready: BIRD is not ready: BGP not established with {shown}"
 
     def _report(self, pod: Obj, why_not: str) -> None:
@@ -245,6 +318,7 @@ def main(arguments: list[str] | None = None) -> int:
         except (ApiStatus, OSError, http.client.HTTPException) as error:
             actor.say(f"will try again: {error}")
         ended.wait(options.sync)
+    actor.close()
     return 0
 
 

@@ -48,6 +48,7 @@ class Seed:
     calico_version: str = "v3.28.2"
     antrea_version: str = "v2.3.0"
     antrea_proxy_all: bool = False
+    backend: str = "bird"
 
 
 def collection(obj: Obj) -> str:
@@ -106,9 +107,9 @@ def seed_cni(client: Client, seed: Seed) -> None:
     if seed.cni == "calico-operator":
         namespace = {"metadata": {"name": "calico-system"}}
         client.ensure("/api/v1/namespaces", namespace)
-        put(client, content.installation())
+        put(client, content.installation(seed.backend))
     elif seed.cni == "calico-manifest":
-        _put_all(client, content.calico_manifest(seed.calico_version))
+        _put_all(client, content.calico_manifest(seed.calico_version, seed.backend))
     elif seed.cni == "canal":
         crds.load(client, crds.ours("calico"))
         _put_all(client, content.canal(seed.calico_version))
@@ -149,6 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
     seed.add_argument("--calico-version", default=Seed.calico_version)
     seed.add_argument("--antrea-version", default=Seed.antrea_version)
     seed.add_argument("--antrea-proxy-all", action="store_true")
+    seed.add_argument("--backend", choices=("bird", "vxlan"), default="bird", help="Calico's")
     options = parser.parse_args(arguments)
     wanted = Seed(
         nodes=options.nodes,
@@ -158,6 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
         calico_version=options.calico_version,
         antrea_version=options.antrea_version,
         antrea_proxy_all=options.antrea_proxy_all,
+        backend=options.backend,
     )
     address = seed_cluster(Client(options.kubeconfig, "k8snet-seed"), wanted)
     print(f"seeded {wanted.nodes} nodes, {wanted.cni}, DNS pod {address} on {dns_node(wanted)}")

@@ -151,8 +151,9 @@ def coredns(on: str, address: str) -> list[Obj]:
 # -- the CNIs ----------------------------------------------------------------------------------
 
 
-def installation(bgp: str = "Enabled") -> Obj:
+def installation(backend: str = "bird") -> Obj:
     """Return the Installation as operator installs start: no method, so first-found comes of it."""
+    bgp = "Enabled" if backend == "bird" else "Disabled"
     pool = {
         "name": "default-ipv4-ippool",
         "cidr": POD_NETWORK,

@@ -14,7 +14,7 @@ import pytest
 from tests.lab.actors.calico_detect import (
     InvalidMethod,
     detect,
-    established,
+    on_link,
     routes_wanted,
     wanted_address,
 )
@@ -137,21 +137,31 @@ def test_pods_are_reached_over_the_stored_address() -> None:
         node("d", None, "10.244.4.0/24"),
     ]
     interfaces = nics("lo 127.0.0.1/8; eth0 10.160.1.21/24; oob0 192.0.2.11/24")
-    assert routes_wanted("a", nodes, interfaces) == {"10.244.2.0/24": ("10.160.1.22", "eth0")}
+    reached = {"10.160.1.22", "198.51.100.3"}
+    wanted = {"10.244.2.0/24": ("10.160.1.22", "eth0")}
+    assert routes_wanted("a", nodes, interfaces, reached) == wanted
 
 
-def test_the_moved_node_loses_its_sessions_too() -> None:
+def test_pods_behind_a_peer_without_a_session_are_not_reached() -> None:
+    nodes = [
+        node("a", "10.160.1.21/24", "10.244.1.0/24"),
+        node("b", "10.160.1.22/24", "10.244.2.0/24"),
+    ]
+    assert routes_wanted("a", nodes, nics("eth0 10.160.1.21/24"), set()) == {}
+
+
+def test_the_moved_node_loses_its_routes_too() -> None:
     nodes = [
         node("a", "10.160.1.21/24", "10.244.1.0/24"),
         node("c", "198.51.100.3/24", "10.244.3.0/24"),
     ]
     interfaces = nics("eth0 10.160.1.23/24; eth1 198.51.100.3/24")
-    assert routes_wanted("c", nodes, interfaces) == {}
+    assert routes_wanted("c", nodes, interfaces, {"10.160.1.21"}) == {}
 
 
-def test_a_session_needs_both_ends_in_one_subnet() -> None:
+def test_the_way_to_a_peer_needs_both_ends_in_one_subnet() -> None:
     interfaces = nics("eth0 10.0.0.5/24; lo 10.0.0.6/32")
-    assert established("10.0.0.5/24", "10.0.0.6/24", interfaces) == "eth0"
-    assert established("10.0.0.5/24", "10.0.1.6/24", interfaces) is None
-    assert established("10.0.0.5/24", None, interfaces) is None
+    assert on_link("10.0.0.5/24", "10.0.0.6/24", interfaces) == "eth0"
+    assert on_link("10.0.0.5/24", "10.0.1.6/24", interfaces) is None
+    assert on_link("10.0.0.5/24", None, interfaces) is None
     assert ipaddress.ip_interface("10.0.0.6/32").network.num_addresses == 1
