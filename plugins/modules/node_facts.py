@@ -257,13 +257,320 @@ ansible_facts:
         kernel: {description: Kernel release., type: str, returned: success, sample: 6.12.48}
         system: {description: V(Linux)., type: str, returned: success, sample: Linux}
     k8snet_ovs:
-      description: Open vSwitch on the node, key by key as documented for M(k8snet.cni.ovs_facts).
+      description: The node's Open vSwitch. Every key is always there; what does not apply is null or empty.
       type: dict
       returned: when asked for with O(gather_subset)
+      contains:
+        present:
+          description: Whether a socket was found, readable or not.
+          type: bool
+          returned: success
+        socket:
+          description: The socket that was found.
+          type: str
+          returned: success
+          sample: /var/run/antrea/openvswitch/db.sock
+        version:
+          description: Open vSwitch's version, as its start script wrote it into the database.
+          type: str
+          returned: success
+          sample: 3.3.0
+        db_version:
+          description: Version of the database's schema, likewise.
+          type: str
+          returned: success
+          sample: 8.5.0
+        flow_restore_wait:
+          description: Whether C(ovs-vswitchd) is told not to touch the datapath until flows are restored.
+          type: bool
+          returned: success
+        cur_cfg:
+          description: The configuration that C(ovs-vswitchd) has applied. Behind C(next_cfg), it is not applying.
+          type: int
+          returned: success
+        next_cfg:
+          description: The configuration that clients last asked for.
+          type: int
+          returned: success
+        vswitchd_running:
+          description:
+            - Whether a process holds the lock on C(ovs-vswitchd.pid) beside the socket.
+            - Null when there is no such file, yet a process of that name.
+          type: bool
+          returned: success
+        vswitchd_uptime:
+          description: Seconds since that process was started; null when it cannot be seen.
+          type: int
+          returned: success
+        bridges:
+          description: The bridges, by name.
+          type: list
+          elements: dict
+          returned: success
+          contains:
+            name:
+              description: The bridge's name.
+              type: str
+              returned: success
+            datapath_type:
+              description: V(system) for the kernel's datapath, V(netdev) for the one in user space.
+              type: str
+              returned: success
+            fail_mode:
+              description: V(standalone), V(secure), or null.
+              type: str
+              returned: success
+            external_ids:
+              description: What others noted about the bridge, Antrea's C(roundNum) for example.
+              type: dict
+              returned: success
+            ports:
+              description: How many ports the bridge has.
+              type: int
+              returned: success
+            port_kinds:
+              description: How many interfaces there are of the kinds internal, uplink, tunnel, patch, pod, other.
+              type: dict
+              returned: success
+              sample: {internal: 2, uplink: 0, tunnel: 1, patch: 0, pod: 110, other: 0}
+            uplinks:
+              description: NICs, bonds and VLAN devices in the bridge.
+              type: list
+              elements: str
+              returned: success
+            internal_ports:
+              description: Internal ports, at most 32, those that carry addresses first among them.
+              type: list
+              elements: str
+              returned: success
+        enslaved:
+          description: Each uplink, and where its addresses are now.
+          type: list
+          elements: dict
+          returned: success
+          contains:
+            nic:
+              description: The NIC's present name. Antrea renames C(eth0) to C(eth0~).
+              type: str
+              returned: success
+            bridge:
+              description: Its bridge; null for a NIC with such a name that is in none, as a killed agent leaves it.
+              type: str
+              returned: success
+            internal_port:
+              description: The internal port that took its name, or its MAC address.
+              type: str
+              returned: success
+            addresses_on:
+              description: The interface that carries global addresses now; null when none of these does.
+              type: str
+              returned: success
+        error:
+          description: Why Open vSwitch could not be read; null when it could, or is not there.
+          type: str
+          returned: success
+      sample:
+        present: true
+        socket: /var/run/antrea/openvswitch/db.sock
+        version: 3.3.0
+        db_version: 8.5.0
+        flow_restore_wait: true
+        cur_cfg: 7
+        next_cfg: 9
+        vswitchd_running: true
+        vswitchd_uptime: 86400
+        bridges: []
+        enslaved:
+          - nic: eth0~
+            bridge: br-secondary
+            internal_port: eth0
+            addresses_on: eth0
+        error:
     k8snet_kube_proxy:
-      description: What kube-proxy left or keeps on the node, key by key as documented for M(k8snet.cni.kube_proxy_facts).
+      description: kube-proxy's traces on the node. Every key is always there; what does not apply is null or empty.
       type: dict
       returned: when asked for with O(gather_subset)
+      contains:
+        residue:
+          description: What is kube-proxy's and could go.
+          type: dict
+          returned: success
+          contains:
+            iptables:
+              description: One entry for each table that holds some of it.
+              type: list
+              elements: dict
+              returned: success
+              contains:
+                backend:
+                  description: V(nft) or V(legacy).
+                  type: str
+                  returned: success
+                family:
+                  description: V(ip) or V(ip6).
+                  type: str
+                  returned: success
+                table:
+                  description: V(nat), V(filter) or V(mangle).
+                  type: str
+                  returned: success
+                chains:
+                  description: How many chains could go.
+                  type: int
+                  returned: success
+                by_kind:
+                  description: The same by name, per-service chains by prefix.
+                  type: dict
+                  returned: success
+                  sample: {"KUBE-SERVICES": 1, "KUBE-SVC-*": 120, "KUBE-SEP-*": 310}
+                kept:
+                  description: How many of kube-proxy's chains have to stay because somebody else uses them.
+                  type: int
+                  returned: success
+                rules:
+                  description: How many rules kube-proxy's chains hold.
+                  type: int
+                  returned: success
+                jumps:
+                  description: kube-proxy's own rules in built-in chains, at most 20, as C(iptables-save) prints them.
+                  type: list
+                  elements: str
+                  returned: success
+                complete:
+                  description: V(false) when only the chains could be seen, not the rules.
+                  type: bool
+                  returned: success
+            ipsets:
+              description: kube-proxy's sets, with C(name), C(type) and number of C(entries).
+              type: list
+              elements: dict
+              returned: success
+            virtual_servers:
+              description:
+                - The cluster's IPVS virtual servers. RV(ansible_facts.k8snet_kube_proxy.residue.virtual_servers) has their
+                  C(count), the C(destinations) behind them, and a C(sample) of at most 20.
+                - A server is the cluster's if its address is on C(kube-ipvs0), or if it is one of the node's addresses
+                  with a port from a C(KUBE-NODE-PORT-*) set.
+              type: dict
+              returned: success
+              sample: {count: 1, destinations: 2, sample: ["TCP 10.96.0.1:443"]}
+            nft_tables:
+              description: kube-proxy's native tables, with C(family), C(name) and number of C(chains).
+              type: list
+              elements: dict
+              returned: success
+            kube_ipvs0:
+              description: How many C(addresses) the interface carries and a C(sample) of them; null when it is absent.
+              type: dict
+              returned: success
+        survivors:
+          description: What is somebody else's and stays.
+          type: list
+          elements: dict
+          returned: success
+          contains:
+            what:
+              description: One of V(chains), V(rules), V(policies), V(nft_table), V(ipsets), V(virtual_servers).
+              type: str
+              returned: success
+            owner:
+              description:
+                - Whose it is, by name, one of V(kubelet), V(cri-o), V(kube-router), V(kubernetes), V(calico), V(antrea),
+                  V(cni), V(docker), V(other) and the like.
+              type: str
+              returned: success
+            backend:
+              description: V(nft), V(legacy) or null.
+              type: str
+              returned: success
+            family:
+              description: The family of the table, or null.
+              type: str
+              returned: success
+            table:
+              description: The table, or null.
+              type: str
+              returned: success
+            count:
+              description: How many there are.
+              type: int
+              returned: success
+            sample:
+              description: At most 5 of them.
+              type: list
+              elements: str
+              returned: success
+        blockers:
+          description: Chains and sets of kube-proxy that others use, at most 20 chains for each table.
+          type: list
+          elements: dict
+          returned: success
+          contains:
+            what:
+              description: V(chain) or V(ipset).
+              type: str
+              returned: success
+            backend:
+              description: V(nft) or V(legacy).
+              type: str
+              returned: success
+            family:
+              description: V(ip) or V(ip6).
+              type: str
+              returned: success
+            table:
+              description: The table of the rules that use it.
+              type: str
+              returned: success
+            target:
+              description: The chain or set that is used.
+              type: str
+              returned: success
+              sample: KUBE-MARK-MASQ
+            references:
+              description: How many rules use it.
+              type: int
+              returned: success
+            rules:
+              description: At most 5 of these rules.
+              type: list
+              elements: str
+              returned: success
+              sample: ["-A CNI-DN-0a1b2c -p tcp --dport 8080 -j KUBE-MARK-MASQ"]
+            keeps:
+              description: At most 20 of the chains that have to stay for it.
+              type: list
+              elements: str
+              returned: success
+            keeps_count:
+              description: How many have to stay for it.
+              type: int
+              returned: success
+        counts:
+          description:
+            - Sums over all tables. Chains, rules, jumps, ipsets, virtual_servers, nft_tables and kube_ipvs0_addresses count
+              residue; blockers counts the rules of others that refer to it.
+          type: dict
+          returned: success
+        modes:
+          description: The modes of kube-proxy whose traces were found, of V(iptables), V(ipvs), V(nftables).
+          type: list
+          elements: str
+          returned: success
+        running:
+          description: Whether a process named kube-proxy runs. k3s and rke2 hold it inside another process.
+          type: bool
+          returned: success
+        sysctls:
+          description: Kernel settings that kube-proxy changes and nothing sets back; null where the kernel has none.
+          type: dict
+          returned: success
+          sample: {"net.ipv4.conf.all.route_localnet": 1, "net.ipv4.vs.conntrack": null}
+        errors:
+          description: What could not be read, where, and what to do about it.
+          type: list
+          elements: str
+          returned: success
 backend:
   description: What the interfaces were read with, V(pyroute2) or V(iproute2); null without V(nics) in O(gather_subset).
   type: str
