@@ -218,7 +218,7 @@ k8snet_cluster:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster import _client, _snapshot
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._cluster import cluster_facts
 
@@ -227,10 +227,7 @@ def read(params: dict[str, Any]) -> dict[str, Any]:
     """Return ``k8snet_cluster``. Raises ClusterError if access is required and there is none."""
     api = None
     try:
-        if _client.IMPORT_ERROR:
-            what = missing_required_lib("kubernetes", reason="on the controller, to read a cluster")
-            raise _client.ClusterError("config", what)
-        api = _client.connect(params)
+        api = _client.reachable(params)
         raw = _snapshot.read(api, params["dns_selector"], params["page_size"])
     except _client.ClusterError as error:
         if params["required"]:

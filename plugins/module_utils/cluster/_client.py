@@ -23,6 +23,7 @@ import warnings
 from typing import Any
 from urllib.parse import urlencode
 
+from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.parameters import env_fallback
 
 try:
@@ -70,13 +71,21 @@ class ClusterError(Exception):
 
     ``kind``: none (nothing configured), config, unreachable, tls, unauthorized, forbidden,
     not_found, gone, conflict or http. ``status`` is the HTTP status, None where none was received.
+    ``retry_after``: seconds that the server asked to wait, None if it did not.
     """
 
-    def __init__(self, kind: str, message: str, status: int | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.status = status
+        self.retry_after = retry_after
 
 
 class Api:
@@ -161,7 +170,10 @@ class Api:
             answer = None
         if response.status >= 400:
             detail = answer.get("message") if isinstance(answer, dict) else None
-            raise _status_error(method, path, self.server, response.status, detail)
+            error = _status_error(method, path, self.server, response.status, detail)
+            wait = str(response.headers.get("Retry-After") or "")
+            error.retry_after = float(wait) if wait.isdigit() else None
+            raise error
         if not isinstance(answer, dict):
             raise ClusterError(
                 "http",
@@ -194,6 +206,20 @@ def _short(reason: object) -> str:
     return (text or type(reason).__name__).rstrip(". ")
 
 
+def access(method: str, path: str) -> str:
+    """Return verb and resource of a request as RBAC names them: "patch on daemonsets.apps"."""
+    parts = path.strip("/").split("/")
+    group = parts[1] if parts[0] == "apis" and len(parts) > 1 else ""
+    rest = parts[3:] if group else parts[2:]
+    if rest[:1] == ["namespaces"] and len(rest) > 2:
+        rest = rest[2:]
+    resource = "/".join([*rest[:1], *rest[2:3]])
+    named = len(rest) > 1
+    verbs = {"GET": "get" if named else "list", "POST": "create", "PUT": "update"}
+    verb = verbs.get(method, method.lower())
+    return f"{verb} on {resource}{'.' + group if group else ''}"
+
+
 def _status_error(
     method: str, path: str, server: str, status: int, detail: str | None
 ) -> ClusterError:
@@ -209,8 +235,8 @@ def _status_error(
     if status == 403:
         return ClusterError(
             "forbidden",
-            f"Failed to {verb} {path}{said or ': 403'}. Grant the account that verb on that "
-            "resource (RBAC).",
+            f"Failed to {verb} {path}{said or ': 403'}. Grant the account the verb "
+            f"{access(method, path)} (RBAC).",
             status,
         )
     kind = {404: "not_found", 409: "conflict", 410: "gone"}.get(status, "http")
@@ -240,6 +266,14 @@ def connect(params: dict[str, Any]) -> Api:
         configuration.verify_ssl = params["validate_certs"]
     _check_files(configuration)
     return Api(configuration, source, context, int(params.get("timeout") or 30))
+
+
+def reachable(params: dict[str, Any]) -> Api:
+    """Return `connect`'s `Api`. Raises `ClusterError` also where the package is missing."""
+    if IMPORT_ERROR:
+        what = missing_required_lib("kubernetes", reason="on the controller, to ask a cluster")
+        raise ClusterError("config", what)
+    return connect(params)
 
 
 def _check_files(configuration: Any) -> None:

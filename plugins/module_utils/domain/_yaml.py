@@ -22,3 +22,8 @@ def parse_yaml(text: str) -> tuple[Any, str | None]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         return None, "not valid YAML" + (f" (line {mark.line + 1})" if mark else "")
+
+
+def to_yaml(document: Any) -> str:
+    """Return a document as YAML in the order of its keys, for a person to copy."""
+    return str(yaml.safe_dump(document, sort_keys=False, default_flow_style=False, width=100))
