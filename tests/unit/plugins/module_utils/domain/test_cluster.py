@@ -249,6 +249,24 @@ def test_a_broken_antrea_config_is_told_by_line_and_nothing_is_assumed() -> None
     assert "line 3" in found["error"]
 
 
+def test_a_missing_antrea_config_is_told_by_name_and_nothing_is_assumed() -> None:
+    found = cluster([], [antrea()[0]], [], config_maps={})["antrea"]
+    assert found["proxy_all"] is None
+    assert "antrea-config" in found["error"]
+
+
+def test_canals_interface_comes_from_its_configmap() -> None:
+    ds = calico_ds(ip="", name="canal", namespace="kube-system", containers=("kube-flannel",))
+    ref = {"configMapKeyRef": {"name": "canal-config", "key": "canal_iface"}}
+    flannel = ds["spec"]["template"]["spec"]["containers"][1]
+    flannel["env"] = [{"name": "FLANNELD_IFACE", "valueFrom": ref}]
+    maps = {"kube-system/canal-config": {"canal_iface": "eth1"}}
+    found = cluster([], [ds], [], config_maps=maps)["calico"]
+    assert (found["canal_interface"], found["methods"]["v4"]["method"]) == ("eth1", None)
+    plain = calico_ds(namespace="kube-system")
+    assert cluster([], [plain], [], config_maps=maps)["calico"]["canal_interface"] is None
+
+
 def test_the_mode_of_kube_proxy_may_come_from_its_command_line() -> None:
     container = {"name": "kube-proxy", "command": ["kube-proxy", "--proxy-mode=ipvs"]}
     found = cluster([], [daemonset("kube-proxy", "kube-system", [container])], [])["kube_proxy"]

@@ -429,3 +429,10 @@ def test_each_node_is_told_at_most_one_critical_thing_about_one_family(
         told = [f.id for f in found if name in f.evidence["nodes"] and f.severity == "critical"]
         assert len(told) <= 1
     assert found == run(cluster(nodes, [ds], []), inventory)
+
+
+def test_a_node_that_was_not_visited_does_not_spoil_the_recommendation() -> None:
+    nodes = [node_object(1), node_object(2, stored=ETH1), node_object(3)]
+    away = host(3, state="unreachable", error="no route to host")
+    found = run(cluster(nodes), [host(1), host(2, two_nics()), away])
+    assert "each of the 2 visited nodes its InternalIP" in found[0].remedy.text

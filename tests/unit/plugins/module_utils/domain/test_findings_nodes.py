@@ -124,6 +124,7 @@ def test_flow_restore_wait_left_on_is_critical_with_the_command_for_its_socket()
     (found,) = run(cluster(), with_ovs(flow_restore_wait=True))
     assert (found.id, found.severity) == ("OVS001", "critical")
     assert "up for 2 h" in found.summary
+    assert "on a bridge" not in found.summary
     assert OVS["socket"] in found.remedy.commands[0]
 
 
