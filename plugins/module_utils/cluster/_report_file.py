@@ -62,9 +62,16 @@ def secret_data(text: bytes) -> dict[str, str]:
 
 
 class Folder:
-    """A folder of reports, created with mode 0700 if it does not exist."""
+    """A folder of reports, created with mode 0700 if it does not exist.
 
-    def __init__(self, path: str) -> None:
+    ``setting`` is the variable that names it and ``what`` it holds, both for error texts.
+    """
+
+    def __init__(
+        self, path: str, setting: str = "k8snet_report_dir", what: str = "reports"
+    ) -> None:
+        self._setting = setting
+        self._what = what
         self.path = os.path.abspath(os.path.expanduser(path))
         try:
             os.makedirs(self.path, mode=0o700, exist_ok=True)
@@ -96,13 +103,20 @@ class Folder:
             os.close(fd)
             raise ReportError(
                 f"Failed to write {self._join(name)}: it exists and is no regular file. Remove "
-                "it, or set k8snet_report_dir to another folder."
+                f"it, or set {self._setting} to another folder."
             )
         with os.fdopen(fd, "rb") as stream:
             return stream.read()
 
     def write(self, name: str, content: bytes) -> None:
         """Replace a file at once, mode 0600. Raises `ReportError`."""
+        self._put(name, content, keep=False)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a new file at once, mode 0600; False if there is one, which stays as it is."""
+        return self._put(name, content, keep=True)
+
+    def _put(self, name: str, content: bytes, keep: bool) -> bool:
         temporary = f".{name}.{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         created = False
@@ -114,8 +128,15 @@ class Folder:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
-            created = False
+            if keep:
+                os.link(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            else:
+                os.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+                created = False
+            os.fsync(self._fd)
+            return True
+        except FileExistsError:
+            return False
         except OSError as error:
             raise self._error("write", self._join(name), error) from None
         finally:
@@ -135,11 +156,11 @@ class Folder:
     def _error(self, verb: str, where: str, error: OSError) -> ReportError:
         if os.path.islink(where):
             return ReportError(
-                f"Failed to {verb} {where}: it is a symbolic link, and reports are not written "
-                "through links that others may have made. Remove it, or set k8snet_report_dir to "
-                "another folder."
+                f"Failed to {verb} {where}: it is a symbolic link, and {self._what} are not "
+                "written through links that others may have made. Remove it, or set "
+                f"{self._setting} to another folder."
             )
         return ReportError(
-            f"Failed to {verb} {where}: {error.strerror}. Set k8snet_report_dir to a folder that "
-            "the user who runs Ansible may write to."
+            f"Failed to {verb} {where}: {error.strerror}. Set {self._setting} to a folder "
+            "that the user who runs Ansible may write to."
         )
