@@ -88,8 +88,8 @@ class Files:
         path = os.path.join(self.directory, *parts)
         if parts and os.path.islink(path):
             raise BundleError(
-                f"Failed to use {path}: it is a symbolic link, and undo bundles are not kept behind "
-                f"links that others may have made. Remove it, or use another {self._setting}."
+                f"Failed to use {path}: it is a symbolic link, and undo bundles are not kept "
+                f"behind links that others may have made. Remove it, or use another {self._setting}."
             )
         return Folder(path, self._setting, "undo bundles")
 
@@ -167,8 +167,8 @@ class Secrets:
         packed = base64.b64encode(gzip.compress(text, 9, mtime=0)).decode()
         if len(packed) + _ENVELOPE > SECRET_LIMIT:
             raise BundleError(
-                f"Failed to keep the undo bundle in a Secret: it is {len(packed)} bytes compressed, "
-                f"and a Secret holds {SECRET_LIMIT}. Use a folder on the controller instead "
+                f"Failed to keep the undo bundle in a Secret: it is {len(packed)} bytes "
+                f"compressed, and a Secret holds {SECRET_LIMIT}. Use a folder on the controller instead "
                 "(k8snet_undo_dir)."
             )
         secret = {

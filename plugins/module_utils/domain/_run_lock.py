@@ -145,11 +145,11 @@ def _busy(holder: Holder) -> str:
 
 def _orphaned(holder: Holder) -> str:
     return (
-        f"Refused: run {holder.run_id} took the lock {NAMESPACE}/{NAME} {_span(holder.age)} ago and "
-        f"never gave it back; it expired {_span(-holder.left)} ago. That run was interrupted, and "
+        f"Refused: run {holder.run_id} took the lock {NAMESPACE}/{NAME} {_span(holder.age)} ago "
+        f"and never gave it back; it expired {_span(-holder.left)} ago. That run was interrupted, and "
         f"its change may be half done. Go on with it (k8snet_run_id={holder.run_id}), or undo it "
-        "with playbooks/rollback.yml and the same run id; only if both make no sense any more, take "
-        "the lock over with take_over=true."
+        "with playbooks/rollback.yml and the same run id; only if both make no sense any more, "
+        "take the lock over with take_over=true."
     )
 
 
@@ -161,12 +161,14 @@ def _span(seconds: float) -> str:
 
 
 def _plan(action: str, before: Obj | None, after: Obj | None) -> Plan:
-    shown = [_shown(o) if o else None for o in (before, after)]
-    return Plan((Step(action, f"Lease {NAMESPACE}/{NAME}", *shown),))
+    target = f"Lease {NAMESPACE}/{NAME}"
+    return Plan((Step(action, target, _shown(before), _shown(after)),))
 
 
-def _shown(lease: Obj) -> Obj:
+def _shown(lease: Obj | None) -> Obj | None:
     """Return the lock without its times, which differ between check and apply."""
+    if lease is None:
+        return None
     spec = lease.get("spec") or {}
     return {k: spec.get(k) for k in ("holderIdentity", "leaseDurationSeconds")}
 
