@@ -74,7 +74,8 @@ options:
     default: []
     suboptions:
       server:
-        description: Address of the server, of a pod or of the Service.
+        description:
+          - Address of the server, of a pod or of the Service. A server is asked from its own pod only where there is no other.
         type: str
         required: true
       name:

@@ -33,7 +33,7 @@ _BURST = 0.02
 _BUSY = (errno.EAGAIN, errno.ENOBUFS, errno.EINTR)
 #: Errors of a connection that prove that the host at the other end is there.
 _ANSWERS = (0, errno.ECONNREFUSED)
-_UNSUMMED = {
+_TEXTS = {
     errno.EACCES: "Permission denied",
     errno.EPERM: "Operation not permitted",
     errno.ENETUNREACH: "Network is unreachable",
@@ -57,7 +57,8 @@ class _Target:
     def __init__(self, index: int, where: words.Address) -> None:
         self.index = index
         self.where = where
-        self.echoes = 0
+        self.echoes = 0  # sent or given up
+        self.sent = 0
         self.sent_at = 0.0
         self.ports: list[int] = []
         self.links: dict[socket.socket, tuple[int, float]] = {}
@@ -223,6 +224,7 @@ class Prober:
             self._ready.appendleft(target)
             return
         target.echoes += 1
+        target.sent += 1
         heapq.heappush(self._timers, (now + self.limits.timeout, target.index, target.stage))
 
     def _connect(self, target: _Target, port: int, now: float) -> None:
@@ -254,7 +256,7 @@ class Prober:
             return
         self._drop(target, link)
         target.ports.remove(port)
-        target.reasons.append(f"TCP port {port}: {_UNSUMMED.get(code, os.strerror(code))}")
+        target.reasons.append(f"TCP port {port}: {_TEXTS.get(code, os.strerror(code))}")
         if not target.ports:
             self._answer(target, None)
 
@@ -318,9 +320,8 @@ class Prober:
     def _why(self, target: _Target) -> str:
         if target.answer is None:
             return f"not known within {self.limits.deadline:g} s, the time for all targets"
-        said = list(target.reasons)
-        if target.sent_at and target.echoes and not said:
-            said.append(f"no answer to {target.echoes} ICMP echo requests")
+        said = [f"no answer to {target.sent} ICMP echo requests"] if target.sent else []
+        said += target.reasons
         if target.ports:
             ports = ", ".join(str(port) for port in target.ports)
             said.append(f"no answer on TCP port {ports}")
@@ -329,4 +330,4 @@ class Prober:
 
 def reason(error: OSError) -> str:
     """Return the C library's text, spelled out since Ansible sets the node's locale."""
-    return _UNSUMMED.get(error.errno or 0, error.strerror or str(error))
+    return _TEXTS.get(error.errno or 0, error.strerror or str(error))
