@@ -89,7 +89,8 @@ class Files:
         if parts and os.path.islink(path):
             raise BundleError(
                 f"Failed to use {path}: it is a symbolic link, and undo bundles are not kept "
-                f"behind links that others may have made. Remove it, or use another {self._setting}."
+                "behind links that others may have made. Remove it, or use another "
+                f"{self._setting}."
             )
         return Folder(path, self._setting, "undo bundles")
 
@@ -168,8 +169,8 @@ class Secrets:
         if len(packed) + _ENVELOPE > SECRET_LIMIT:
             raise BundleError(
                 f"Failed to keep the undo bundle in a Secret: it is {len(packed)} bytes "
-                f"compressed, and a Secret holds {SECRET_LIMIT}. Use a folder on the controller instead "
-                "(k8snet_undo_dir)."
+                f"compressed, and a Secret holds {SECRET_LIMIT}. Use a folder on the controller "
+                "instead (k8snet_undo_dir)."
             )
         secret = {
             "apiVersion": "v1",

@@ -105,11 +105,15 @@ def _objects(lister: Lister) -> dict[str, Any]:
 def _needed(lister: Lister, resource: str, path: str, trim: Any) -> list[Obj]:
     """List a resource without which nothing can be judged; one that is not served has no object."""
     found = lister.read_list(resource, path, trim)
-    problem = next((e for e in lister.errors if e["resource"] == resource), None)
-    if problem:
+    raise_first(lister)
+    return found or []
+
+
+def raise_first(lister: Lister) -> None:
+    """Raise the first failure of a lister as the `ClusterError` that it was."""
+    for problem in lister.errors:
         kind = "forbidden" if problem["status"] == 403 else "http"
         raise ClusterError(kind, problem["message"], problem["status"])
-    return found or []
 
 
 def _named(daemonsets: list[Obj], wanted: Obj | None) -> Obj | None:
@@ -134,10 +138,7 @@ def pods_of(api: Api, daemonset: Obj, node: str | None = None) -> list[Obj]:
         return pod if any(o.get("uid") == meta["uid"] for o in owners) else None
 
     found = lister.read_list("pods", path, owned, query)
-    if lister.errors:
-        error = lister.errors[0]
-        kind = "forbidden" if error["status"] == 403 else "http"
-        raise ClusterError(kind, error["message"], error["status"])
+    raise_first(lister)
     return found or []
 
 

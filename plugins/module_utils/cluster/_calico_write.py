@@ -18,7 +18,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_change i
     Want,
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_fields import Hold, Refused
-from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_install import REASONS
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_install import reason
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._edit import Obj
 
 
@@ -50,7 +50,7 @@ def change(
     def load() -> Have:
         install, have = _calico_read.have(api, canary)
         if have is None:
-            raise Refused(f"Refused to change Calico's autodetection: {_why(install)}")
+            raise Refused(f"Refused to change Calico's autodetection: {reason(install)}")
         return have
 
     def plan(have: Have) -> Change:
@@ -63,17 +63,13 @@ def change(
         if request.override_owner or request.restore or not (request.methods or request.hold):
             return
         for write in planned.writes:
-            reason = _ownership.refusal(write.before, write.target, request.methods)
-            if reason:
-                raise Refused(reason)
+            owned = _ownership.refusal(write.before, write.target, request.methods)
+            if owned:
+                raise Refused(owned)
 
     patience = patience or _apply.Patience(request.wait_timeout)
     outcome = _apply.apply(api, load, plan, patience, check_mode, admit)
     return _result(api, outcome, check_mode)
-
-
-def _why(install: str) -> str:
-    return REASONS.get(install, f"it is installed as {install}.")
 
 
 def _result(api: Api, outcome: _apply.Outcome, check_mode: bool) -> dict[str, Any]:

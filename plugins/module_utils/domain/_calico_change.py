@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -256,15 +255,17 @@ def _with_canary(change: Change, edit: Edit, have: Have, want: Want) -> Change:
 
 def runs(pod: Obj, daemonset: Obj) -> bool:
     """Tell whether a pod's calico-node detects as the DaemonSet now says."""
-    own = {"spec": {"template": pod}, "metadata": pod["metadata"]}
-    return detection(own) == detection(daemonset)
+    return detection({"spec": {"template": pod}}) == detection(daemonset)
 
 
 def detection(daemonset: Obj) -> dict[str, Obj]:
     """Return the detection variables of calico-node; the last of several of a name counts."""
     names = {name for family in fields.FAMILIES for name in fields.variables(family)}
-    env = fields.environment(copy.deepcopy(daemonset))
-    return {entry["name"]: entry for entry in env if entry.get("name") in names}
+    for container in daemonset["spec"]["template"]["spec"]["containers"]:
+        if container.get("name") == fields.CONTAINER:
+            env = container.get("env") or ()
+            return {entry["name"]: entry for entry in env if entry.get("name") in names}
+    return {}
 
 
 def _change(edits: Any) -> Change:

@@ -33,6 +33,11 @@ REASONS = {
 }
 
 
+def reason(install: str) -> str:
+    """Return why autodetection cannot be changed with such an install."""
+    return REASONS.get(install, f"Calico is installed as {install}.")
+
+
 def trim_node(obj: Obj) -> Obj:
     """Return what the change needs of a Node."""
     node = _cluster.trim_node(obj)

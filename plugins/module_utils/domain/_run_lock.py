@@ -146,9 +146,9 @@ def _busy(holder: Holder) -> str:
 def _orphaned(holder: Holder) -> str:
     return (
         f"Refused: run {holder.run_id} took the lock {NAMESPACE}/{NAME} {_span(holder.age)} ago "
-        f"and never gave it back; it expired {_span(-holder.left)} ago. That run was interrupted, and "
-        f"its change may be half done. Go on with it (k8snet_run_id={holder.run_id}), or undo it "
-        "with playbooks/rollback.yml and the same run id; only if both make no sense any more, "
+        f"and never gave it back; it expired {_span(-holder.left)} ago. That run was interrupted, "
+        f"and its change may be half done. Go on with it (k8snet_run_id={holder.run_id}), or undo "
+        "it with playbooks/rollback.yml and the same run id; only if both make no sense any more, "
         "take the lock over with take_over=true."
     )
 
