@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -107,3 +107,22 @@ def test_reading_starts_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_iproute.subprocess, "run", counted)
     _iproute.read([("inet", "127.0.0.1"), ("inet6", "::1")])
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"link": "eth0"}, "eth0"),
+        ({"link": None}, None),
+        ({"link": "if7", "link_netnsid": 0}, None),
+        ({"link_index": 7, "link_netnsid": 0}, None),
+        # The index there may be that of an unrelated interface here, which ip then names.
+        ({"link": "eth0", "link_netnsid": 0}, None),
+    ],
+)
+def test_a_lower_device_in_another_namespace_is_none(
+    entry: dict[str, Any], expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = [{"ifindex": 3, "ifname": "v", "linkinfo": {"info_kind": "vlan"}, **entry}]
+    answering(monkeypatch, f"{json.dumps(document)}\n[]\n")
+    assert _iproute.read([]).links[0]["link"] == expected

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -214,3 +214,23 @@ def test_a_refusal_over_netlink_is_a_clear_error(monkeypatch: pytest.MonkeyPatch
     assert codec is not None
     with pytest.raises(_links.ReadError, match=r"over netlink: .*Operation not permitted"):
         _rtnetlink.read(codec, [])
+
+
+def test_kernels_that_list_all_tables_are_filtered_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def route(table: int, kind: int = 1, dst_len: int = 0, flags: int = 0) -> bytes:
+        body = _netlink.struct.pack("=BBBBBBBBI", 2, dst_len, 0, 0, table & 0xFF, 4, 0, kind, flags)
+        body += _netlink.attribute(15, table.to_bytes(4, "little"))
+        body += _netlink.attribute(5, bytes([10, 0, 0, kind]))
+        return _netlink.struct.pack("=IHHII", 16 + len(body), 24, 2, 3, 0) + body
+
+    def done(sequence: int) -> bytes:
+        return _netlink.struct.pack("=IHHIIi", 20, 3, 2, sequence, 0, 0)
+
+    others = [route(1002), route(254, kind=7), route(254, flags=0x200), route(254, dst_len=8)]
+    datagrams = [done(1), done(2), b"".join([*others, route(254)]) + done(3), done(4)]
+    monkeypatch.setattr(_netlink.socket, "socket", ScriptedSocket(datagrams))
+    codec = _netlink.load()
+    assert codec is not None
+    routes = _rtnetlink.read(codec, []).routes
+    assert [entry["gateway"] for entry in routes["inet"]] == ["10.0.0.1"]
+    assert routes["inet6"] == []
