@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -66,6 +66,10 @@ options:
           - Hosts that C(--limit) left out, by name. Each is a list of the address by which Ansible would reach it and the name
             of its Node (empty if that is to be told by address or host name).
         type: dict
+      limited:
+        description: Whether C(--limit) was given. Without it, hosts left out are a critical finding.
+        type: bool
+        default: true
       width:
         description: Columns of the summary.
         type: int
@@ -99,22 +103,13 @@ _value:
   type: dict
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.k8snet.cni.plugins.module_utils._plain import plain
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._report import report
 
 _STATES = ("visited", "failed", "unreachable", "not_selected")
-
-
-def plain(value: Any) -> Any:
-    """Return nested data as plain dicts and lists, templates of lazy containers resolved."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [plain(item) for item in value]
-    return value
 
 
 def audit_findings(cluster: Any, hosts: Any, options: Any = None) -> dict[str, Any]:

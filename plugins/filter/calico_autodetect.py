@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -127,6 +127,8 @@ _value:
       sample: address
 """
 
+from typing import Any
+
 from ansible.errors import AnsibleFilterError
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._autodetection import (
     InputError,
@@ -135,8 +137,13 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._autodetection i
 
 
 def calico_autodetect(
-    nics, method="first-found", family=4, internal_ips=(), reach=None, calico_version=None
-):
+    nics: Any,
+    method: Any = "first-found",
+    family: Any = 4,
+    internal_ips: Any = (),
+    reach: Any = None,
+    calico_version: str | None = None,
+) -> dict[str, Any]:
     """The filter; see DOCUMENTATION."""
     try:
         return autodetect(nics, method, family, internal_ips, reach, calico_version)
@@ -147,5 +154,5 @@ def calico_autodetect(
 class FilterModule:
     """What Ansible looks for."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Any]:
         return {"calico_autodetect": calico_autodetect}

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -161,12 +161,20 @@ _value:
               right: false
 """
 
+from typing import Any
+
 from ansible.errors import AnsibleFilterError
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._nic_input import InputError
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._whatif import whatif
 
 
-def calico_whatif(hosts, methods=None, family=4, calico_version=None, current=None):
+def calico_whatif(
+    hosts: Any,
+    methods: Any = None,
+    family: Any = 4,
+    calico_version: str | None = None,
+    current: str | None = None,
+) -> dict[str, Any]:
     """The filter; see DOCUMENTATION."""
     try:
         return whatif(hosts, methods, family, calico_version, current)
@@ -177,5 +185,5 @@ def calico_whatif(hosts, methods=None, family=4, calico_version=None, current=No
 class FilterModule:
     """What Ansible looks for."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Any]:
         return {"calico_whatif": calico_whatif}

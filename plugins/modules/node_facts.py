@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -13,8 +13,8 @@ author:
   - k8snet.cni contributors (@k8snet)
 description:
   - Returns what M(k8snet.cni.nic_facts), M(k8snet.cni.ovs_facts) and M(k8snet.cni.kube_proxy_facts) return, by one module run.
-  - What cannot be read of Open vSwitch or kube-proxy is said in RV(ansible_facts.k8snet_ovs.error) and
-    RV(ansible_facts.k8snet_kube_proxy.errors) and does not fail the module.
+  - What cannot be read of Open vSwitch or kube-proxy is said in C(k8snet_ovs.error) and
+    C(k8snet_kube_proxy.errors) and does not fail the module.
   - Reading changes nothing on the node; no kernel module is loaded by looking.
 extends_documentation_fragment:
   - k8snet.cni.attributes

@@ -99,7 +99,7 @@ def _judge_install(decision: Decision, calico: dict[str, Any], options: dict[str
             f"set k8snet_override_owner=true in an emergency:\n{owner['snippet']}"
         )
     for lacking in calico["permissions"]:
-        if not lacking["allowed"]:
+        if lacking["allowed"] is False:
             group = f".{lacking['group']}" if lacking["group"] else ""
             name = f" {lacking['name']}" if lacking["name"] else ""
             decision.refuse(

@@ -67,7 +67,7 @@ def judge_after(
         if node in decision["probes"]:
             problems += _from_node(node, before.get(node), after.get(node), strict=only is None)
     if only is None:
-        problems += [str(problem) for problem in rollout["problems"]]
+        problems += [f"{p['node'] or 'cluster'}: {p['problem']}" for p in rollout["problems"]]
     return problems
 
 
