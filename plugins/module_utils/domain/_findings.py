@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -30,7 +30,8 @@ def audit(
     """Return all findings, the worst first.
 
     ``cluster``: ``k8snet_cluster`` of cluster_info. ``hosts``: see `_nodes.match`. ``options``:
-    ``accept_unseen`` (names of nodes that may go unseen), ``flow_restore_min_age`` (seconds).
+    ``accept_unseen`` (names of nodes that may go unseen), ``flow_restore_min_age`` (seconds),
+    ``limited`` (whether --limit was given; True).
     """
     return audit_scope(cluster, hosts, match(hosts, cluster["nodes"]), options or {})
 
@@ -42,12 +43,13 @@ def audit_scope(
     accepted = {str(name) for name in options.get("accept_unseen") or ()}
     min_age = options.get("flow_restore_min_age")
     min_age = FLOW_RESTORE_MIN_AGE if min_age is None else int(min_age)
+    limited = bool(options.get("limited", True))
     calico = _findings_calico.calico(cluster, scope)
     explained = _findings_calico.explained_nics(calico)
     return worst_first(
         [
             *_findings_scope.access(cluster),
-            *_findings_scope.scope_states(cluster, scope, accepted, hosts),
+            *_findings_scope.scope_states(cluster, scope, accepted, hosts, limited),
             *calico,
             *_findings_calico_config.calico_config(cluster, scope),
             *_findings_nodes.nic_drift(scope, explained),

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -48,7 +48,8 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "NOD005": ("An inventory host is no Node of this cluster", WARNING),
     "NOD006": ("Several inventory hosts are one Node", WARNING),
     "NOD007": ("A node could be reached but not examined", CRITICAL),
-    "NOD008": ("No node was visited", WARNING),
+    "NOD008": ("No node was visited", CRITICAL),
+    "NOD009": ("Hosts were passed over without --limit", CRITICAL),
     "OVS001": ("flow-restore-wait is left on", CRITICAL),
     "OVS002": ("Open vSwitch does not apply its configuration", WARNING),
     "OVS003": ("Open vSwitch could not be read", WARNING),

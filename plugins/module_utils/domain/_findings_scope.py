@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -59,14 +59,23 @@ def access(cluster: dict[str, Any]) -> list[Finding]:
 
 
 def scope_states(
-    cluster: dict[str, Any], scope: Scope, accepted: set[str], hosts: list[dict[str, Any]]
+    cluster: dict[str, Any],
+    scope: Scope,
+    accepted: set[str],
+    hosts: list[dict[str, Any]],
+    limited: bool = True,
 ) -> list[Finding]:
-    """Return NOD001 to NOD008. ``accepted``: nodes that may go unseen (k8snet_accept_unseen)."""
+    """Return NOD001 to NOD009.
+
+    ``accepted``: nodes that may go unseen (k8snet_accept_unseen). ``limited``: whether --limit was
+    given, so that hosts may be left out.
+    """
     found: list[Finding] = []
     for view in scope.views:
         if view.state in (UNREACHABLE, FAILED):
             found.append(_unseen(view, accepted, bool(cluster["nodes"])))
     found += _groups(scope, accepted)
+    found += _left_out(scope, limited)
     if cluster["nodes"]:
         # Of a host that was not visited, the addresses on its NICs are not known.
         visited = [s for s in scope.strangers if s["host"]["state"] == VISITED]
@@ -145,15 +154,31 @@ def _groups(scope: Scope, accepted: set[str]) -> list[Finding]:
                 "Add them to the group (k8snet_hosts), or name them in k8snet_accept_unseen."
             )
             found.append(finding("NOD001", nodes, summary, remedy, severity=severity))
-    left_out = [v.name for v in scope.views if v.state == NOT_SELECTED]
-    if left_out:
-        summary = f"{plural(len(left_out), 'node')} left out by --limit: {names(left_out)}."
-        found.append(finding("NOD002", left_out, summary, Remedy("Run without --limit.")))
     others = [v.name for v in scope.views if v.state == NOT_LINUX]
     if others:
         summary = f"{plural(len(others), 'Node')} not running Linux, not examined: {names(others)}."
         found.append(finding("NOD004", others, summary, Remedy("Nothing: only Linux is examined.")))
     return found
+
+
+def _left_out(scope: Scope, limited: bool) -> list[Finding]:
+    """Return NOD002, or NOD009 where nobody asked to leave anything out."""
+    nodes = [v.name for v in scope.views if v.state == NOT_SELECTED]
+    if not nodes:
+        return []
+    if limited:
+        summary = f"{plural(len(nodes), 'node')} left out by --limit: {names(nodes)}."
+        return [finding("NOD002", nodes, summary, Remedy("Run without --limit."))]
+    summary = (
+        f"{plural(len(nodes), 'node')} passed over although there is no --limit, so not examined: "
+        f"{names(nodes)}. Either a task before failed on them, or k8snet_hosts is set in the "
+        "inventory, where plays cannot see it."
+    )
+    remedy = Remedy(
+        "See the messages above the report. Give k8snet_hosts on the command line.",
+        ("ansible-playbook k8snet.cni.audit -i <inventory> -e k8snet_hosts=<group>",),
+    )
+    return [finding("NOD009", nodes, summary, remedy)]
 
 
 def _stranger(entry: dict[str, Any]) -> Finding:

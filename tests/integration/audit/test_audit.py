@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -280,7 +280,7 @@ def test_a_node_that_cannot_be_reached_or_examined_is_a_finding_and_no_abort(
 
 def test_an_empty_inventory_is_told(auditor: Auditor, tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("")
-    words = ("-e", f"k8snet_report_dir={auditor.reports}", "-e", "k8snet_fail_on=warning")
+    words = ("-e", f"k8snet_report_dir={auditor.reports}")
     run = auditor.play("audit", *words, inventory=(tmp_path / "empty",))
     assert run.code == 2
     assert "NOD008" in run.said

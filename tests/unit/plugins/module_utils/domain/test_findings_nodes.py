@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -308,8 +308,16 @@ def test_two_hosts_that_are_one_node_are_told() -> None:
 
 def test_an_empty_inventory_is_told_with_the_remedy() -> None:
     found = run(cluster(available=False), [])
-    assert ids(found) == ["API001", "NOD008"]
-    assert "k8snet_hosts" in found[1].remedy.text
+    assert [(f.id, f.severity) for f in found] == [("NOD008", "critical"), ("API001", "warning")]
+    assert "k8snet_hosts" in found[0].remedy.text
+
+
+def test_hosts_that_nobody_left_out_are_missed() -> None:
+    inventory = [{**h, "state": "not_selected", "facts": {}} for h in hosts()]
+    (found,) = run(cluster(), inventory, limited=False)
+    assert (found.id, found.severity) == ("NOD009", "critical")
+    assert found.evidence["nodes"] == ["node1", "node2", "node3"]
+    assert "-e k8snet_hosts=" in found.remedy.commands[0]
 
 
 def test_a_cluster_that_refuses_is_a_warning_and_says_what_stays_unknown() -> None:
