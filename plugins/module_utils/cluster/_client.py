@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -365,7 +365,29 @@ def _load_kubeconfig(
             f"Failed to use context {chosen} of {where}: {_kubeconfig_reason(error)}. Compare with "
             f"`kubectl --context {chosen} config view --minify`.",
         ) from None
+    _check_credentials(configuration, where, documents, contexts[chosen])
     return where, chosen
+
+
+def _check_credentials(
+    configuration: Any, where: str, documents: list[dict[str, Any]], context: dict[str, Any]
+) -> None:
+    """Refuse to go on as system:anonymous because a user's log-in program failed.
+
+    The kubernetes package only logs that; the server's answer would blame RBAC.
+    """
+    name = context["context"]["user"]
+    user = _entries(documents, "users")[name].get("user") or {}
+    how = next((key for key in ("exec", "auth-provider") if user.get(key)), None)
+    if how is None or configuration.api_key or configuration.cert_file:
+        return
+    program = user[how].get("command") or user[how].get("name")
+    raise ClusterError(
+        "config",
+        f"Failed to log in as user {name} of {where}: its log-in program ({how}: {program}) gave "
+        "no credentials. Run it by hand as the user who runs Ansible: mostly its own session has "
+        "expired, or it is not installed.",
+    )
 
 
 def _entries(documents: list[dict[str, Any]], section: str) -> dict[str, dict[str, Any]]:

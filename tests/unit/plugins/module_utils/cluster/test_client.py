@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, k8snet.cni contributors
+# Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -348,3 +348,18 @@ def test_an_account_that_may_read_nothing_is_one_fault(api: Double, tmp_path: Pa
     error = refused(kubeconfig=tmp_path / "c")
     assert (error.kind, error.status) == ("forbidden", 403)
     assert "neither Nodes nor DaemonSets nor Pods" in error.message
+
+
+@pytest.mark.parametrize("command", ["false", "k8snet-no-such-program"])
+def test_a_login_program_that_fails_is_told_and_nobody_asks_as_anonymous(
+    api: Double, tmp_path: Path, command: str
+) -> None:
+    config = config_of(api)
+    entry = config["users"][0]
+    api_version = "client.authentication.k8s.io/v1"
+    entry["user"] = {"exec": {"apiVersion": api_version, "command": command, "args": ["s3cret"]}}
+    error = refused(kubeconfig=save(tmp_path / "config", config))
+    assert error.kind == "config"
+    assert f"exec: {command}" in error.message
+    assert str(entry["name"]) in error.message
+    assert "s3cret" not in error.message
