@@ -127,6 +127,20 @@ calico:
         internal_ips: {description: "InternalIPs in the Node's order, lists under C(v4) and C(v6).", type: dict, returned: success}
         annotations: {description: Its annotations C(projectcalico.org/*)., type: dict, returned: success}
         unschedulable: {description: Whether it is cordoned., type: bool, returned: success}
+    pods:
+      description: Pods of calico-node.
+      type: list
+      elements: dict
+      returned: success
+      contains:
+        node: {description: The Node it runs on., type: str, returned: success}
+        name: {description: Name., type: str, returned: success}
+        ready: {description: Whether it is ready., type: bool, returned: success}
+        ready_seconds:
+          description:
+            - For how long. A roll-out can be held by minReadySeconds only below the age of the youngest pod.
+          type: float
+          returned: success
     tigerastatus: {description: "The whole TigeraStatus C(calico), null without one.", type: dict, returned: success}
     dns_pods: {description: "Pods of O(dns_selector): namespace, name, node, ip.", type: list, elements: dict, returned: success}
     permissions:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster._client import Api, ClusterError
@@ -41,6 +42,9 @@ def read(
     operated = facts["install"] == "operator"
     raw["tigerastatus"] = lister.read_one("tigerastatuses", STATUS) if operated else None
     raw["crd"] = lister.read_one("customresourcedefinitions", _CRD) if operated else None
+    daemonset = _named(raw["daemonsets"], facts["daemonset"])
+    raw["calico_pods"] = pods_of(api, daemonset) if daemonset and target else []
+    raw["now"] = datetime.now(timezone.utc)
     query = {"labelSelector": dns_selector}
     raw["dns_pods"] = lister.read_list("pods", "/api/v1/pods", _cluster.trim_pod, query) or []
     wanted = _calico_install.asked(target, facts, bundle_namespace) if review else []

@@ -10,6 +10,7 @@ Sources: tigera/operator (where it installs), Calico's manifests and Canal's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _calico_fields as fields
@@ -86,7 +87,8 @@ def compose(raw: Obj, methods: Mapping[int, str]) -> Obj:
     """Return ``calico`` as calico_info documents it.
 
     ``raw``: daemonsets (whole, Calico's), installations (whole), config_maps, nodes (trimmed),
-    tigerastatus, crd, dns_pods, permissions, errors, requests.
+    tigerastatus, crd, calico_pods (whole) and now (the time, UTC), dns_pods, permissions, errors,
+    requests.
     """
     facts = facts_of(raw["daemonsets"], raw["installations"], raw["config_maps"])
     by_name = {i["metadata"]["name"]: i for i in raw["installations"]}
@@ -108,11 +110,28 @@ def compose(raw: Obj, methods: Mapping[int, str]) -> Obj:
         "crd_min_ready_seconds": min_ready_seconds(raw["crd"]),
         "owner": _owner(target, installation, overlay, daemonset, methods),
         "nodes": raw["nodes"],
+        "pods": [_pod(pod, raw["now"]) for pod in raw["calico_pods"]],
         "tigerastatus": raw["tigerastatus"],
         "dns_pods": raw["dns_pods"],
         "permissions": raw["permissions"],
         "errors": raw["errors"],
         "requests": raw["requests"],
+    }
+
+
+def _pod(pod: Obj, now: datetime) -> Obj:
+    """Return which node a calico-node pod is on, and for how many seconds it has been ready."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    ready = next((c for c in conditions if c["type"] == "Ready" and c["status"] == "True"), None)
+    since = (ready or {}).get("lastTransitionTime")
+    seconds = (
+        (now - datetime.fromisoformat(since.replace("Z", "+00:00"))).total_seconds() if since else 0
+    )
+    return {
+        "node": pod["spec"].get("nodeName"),
+        "name": pod["metadata"]["name"],
+        "ready": ready is not None,
+        "ready_seconds": max(0.0, float(seconds)),
     }
 
 
