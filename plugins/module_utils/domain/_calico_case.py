@@ -23,6 +23,8 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
 
 FIRST_FOUND, INTERNAL_IP = "first-found", "kubernetes-internal-ip"
 _MOST_CHOICES = 32
+# More parts than this make no method that somebody would want to set, or could read.
+_MOST_PARTS = 8
 
 
 @dataclass(frozen=True)
@@ -195,16 +197,20 @@ class Family:
     @cached_property
     def methods(self) -> list[str]:
         """The methods worth comparing: the one in use, and those that could replace it."""
-        networks, nics = [], []
+        networks: dict[Any, None] = {}
+        nics: dict[str, None] = {}
         for case in self.cases:
             address, nic = case.internal_address, case.internal_nic
             if nic and address:
-                networks.append(str(ipaddress.ip_interface(address).network))
-                nics.append(nic)
+                networks[ipaddress.ip_interface(address).network] = None
+                nics[f"^{re.escape(nic)}$"] = None
+        if len(networks) > 1:
+            # Clouds give each node a /32: neighbours become one network, strangers too many.
+            networks = dict.fromkeys(ipaddress.collapse_addresses(networks))
         found = [m for m in (self.settings["method"], INTERNAL_IP, FIRST_FOUND) if m]
-        if networks:
-            found.append("cidr=" + ",".join(dict.fromkeys(networks)))
-            found.append("interface=" + ",".join(dict.fromkeys(f"^{re.escape(n)}$" for n in nics)))
+        for name, parts in (("cidr", [str(n) for n in networks]), ("interface", list(nics))):
+            if 0 < len(parts) <= _MOST_PARTS:
+                found.append(f"{name}={','.join(parts)}")
         return list(dict.fromkeys(found))
 
     @cached_property
