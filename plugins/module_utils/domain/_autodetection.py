@@ -28,6 +28,7 @@ __all__ = ["InputError", "autodetect", "detect", "next_address"]
 
 _COMMA = re.compile(r"[\t\n\f\r ]*,[\t\n\f\r ]*")
 _LOCAL = {4: "127.0.0.1", 6: "::1"}
+_FAMILY = {4: "inet", 6: "inet6"}
 
 
 class Detection(NamedTuple):
@@ -228,6 +229,9 @@ def _by_reach(node: NodeView, family: int, destination: str) -> Detection:
         return Detection("none", None, None, words.other_family(destination, family))
     elif entry is None:
         return _failed("unknown", words.no_lookup(destination))
+    if isinstance(entry, Mapping) and isinstance(entry.get("by_family"), Mapping):
+        # A name has addresses of both families, of one, or of none: k8snet_reach tells each.
+        entry = entry["by_family"].get(_FAMILY[family]) or {}
     source = entry.get("source") if isinstance(entry, Mapping) else entry
     address = parse_ip(source) if source else None
     if address is None:

@@ -288,6 +288,21 @@ def test_can_reach_takes_k8snet_reach_as_it_is():
     assert "no route to api.example (Network is unreachable)" in found["reason"]
 
 
+def test_can_reach_takes_the_look_up_of_its_family():
+    nics = [{"name": "eth0", "addresses": ["10.0.0.5/24", "2001:db8::5/64"]}]
+    answers = {"inet": {"source": "10.0.0.5"}, "inet6": {"source": "2001:db8::5"}}
+    both = {"source": "10.0.0.5", "by_family": answers}
+    only4 = {"source": "10.0.0.5", "by_family": {**answers, "inet6": None}}
+    for family, reach, expected in (
+        (4, both, "10.0.0.5/24"),
+        (6, both, "2001:db8::5/64"),
+        (6, only4, None),
+    ):
+        found = autodetect(nics, "can-reach=api.example", family, reach={"api.example": reach})
+        assert found["address"] == expected
+        assert found["outcome"] == ("address" if expected else "none")
+
+
 def test_can_reach_needs_the_source_on_a_local_interface():
     found = autodetect(TWO, "can-reach=8.8.8.8", reach={"8.8.8.8": "10.5.0.1"})
     assert found["outcome"] == "none"
