@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_case import Family, judged
@@ -39,7 +40,7 @@ def report(
         "schema_version": SCHEMA_VERSION,
         "cluster": _cluster(cluster),
         "counts": _counts(found, scope),
-        "findings": [entry.as_dict() for entry in found],
+        "findings": [_aimed(entry.as_dict(), cluster["access"]["context"]) for entry in found],
         "nodes": [_node(view, found) for view in scope.views],
         "whatif": {
             f"ipv{family}": _whatif(Family(cluster, scope, family))
@@ -50,6 +51,20 @@ def report(
     }
     result["summary"] = summary_lines(result, int(options.get("width") or 100))
     return result
+
+
+def _aimed(entry: dict[str, Any], context: str | None) -> dict[str, Any]:
+    """Return a finding whose kubectl commands say for which cluster they are.
+
+    They are pasted at night, where kubectl's own context may be another cluster's.
+    """
+    if context:
+        aim = f"kubectl --context {shlex.quote(context)} "
+        commands = entry["remedy"]["commands"]
+        entry["remedy"]["commands"] = [
+            aim + c.removeprefix("kubectl ") if c.startswith("kubectl ") else c for c in commands
+        ]
+    return entry
 
 
 def _cluster(cluster: dict[str, Any]) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def test_the_founding_incident_from_clean_to_found(
         assert picks["first-found"] == NEW
         assert picks["kubernetes-internal-ip"] == "10.160.1.21/24"
         assert finding["remedy"]["playbook"] == "k8snet.cni.calico_autodetection"
-        assert "kubectl patch installations.operator.tigera.io default" in bad.said
+        assert "kubectl --context lab patch installations.operator.tigera.io default" in bad.said
 
         words = ("--limit", "node2", "-e", "k8snet_fail_on=never")
         part = auditor.audit(*words, kubeconfig=config)

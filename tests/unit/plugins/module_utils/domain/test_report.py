@@ -116,9 +116,9 @@ def test_no_line_of_the_summary_is_wider_than_asked_except_commands() -> None:
 
 
 def test_commands_of_the_summary_can_be_pasted() -> None:
-    (line,) = [x for x in incident()["summary"] if "kubectl patch" in x]
+    (line,) = [x for x in incident()["summary"] if "kubectl" in x]
     words = shlex.split(line)
-    assert words[:2] == ["kubectl", "patch"]
+    assert words[:4] == ["kubectl", "--context", "lab", "patch"]
     assert json.loads(words[-1])[0]["value"] == {"kubernetes": "NodeInternalIP"}
 
 
@@ -174,3 +174,20 @@ def test_playbooks_that_count_as_shipped_exist_and_no_other_of_a_remedy_does() -
         "k8snet.cni.kube_proxy_removal",
     }
     assert there & named <= SHIPPED_PLAYBOOKS
+
+
+def test_methods_of_many_parts_are_not_offered() -> None:
+    def table(prefix: int, count: int) -> list[str]:
+        nodes, inventory = [], []
+        for number in range(count):
+            address = f"10.0.{number}.5"
+            nodes.append(node_object(1, f"{address}/{prefix}", [address], name=f"n{number}"))
+            inventory.append(
+                host(1, name=f"n{number}", nics=[nic(f"ens{number}", f"{address}/{prefix}")])
+            )
+        methods: list[str] = report(cluster(nodes), inventory)["whatif"]["ipv4"]["methods"]
+        return methods
+
+    assert [m.partition("=")[0] for m in table(32, 8)][2:] == ["cidr", "interface"]
+    assert [m.partition("=")[0] for m in table(32, 9)] == ["first-found", "kubernetes-internal-ip"]
+    assert "cidr=10.0.0.0/20" in table(24, 16)
