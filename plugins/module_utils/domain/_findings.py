@@ -30,8 +30,8 @@ def audit(
     """Return all findings, the worst first.
 
     ``cluster``: ``k8snet_cluster`` of cluster_info. ``hosts``: see `_nodes.match`. ``options``:
-    ``accept_unseen`` (names of nodes that may go unseen), ``flow_restore_min_age`` (seconds),
-    ``limited`` (whether --limit was given; True).
+    ``accept_unseen`` (names of nodes that may go unseen, also with commas between),
+    ``flow_restore_min_age`` (seconds), ``limited`` (whether --limit was given; True).
     """
     return audit_scope(cluster, hosts, match(hosts, cluster["nodes"]), options or {})
 
@@ -40,7 +40,10 @@ def audit_scope(
     cluster: dict[str, Any], hosts: list[dict[str, Any]], scope: Scope, options: dict[str, Any]
 ) -> list[Finding]:
     """Return the findings of hosts that were joined with Nodes already."""
-    accepted = {str(name) for name in options.get("accept_unseen") or ()}
+    unseen = options.get("accept_unseen") or ()
+    if isinstance(unseen, str):  # -e k8snet_accept_unseen=node1,node2 is a string to Ansible
+        unseen = [name.strip() for name in unseen.split(",")]
+    accepted = {str(name) for name in unseen}
     min_age = options.get("flow_restore_min_age")
     min_age = FLOW_RESTORE_MIN_AGE if min_age is None else int(min_age)
     limited = bool(options.get("limited", True))

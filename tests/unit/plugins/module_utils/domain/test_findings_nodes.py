@@ -285,8 +285,9 @@ def test_the_four_ways_of_not_being_seen_are_told_apart() -> None:
 
 
 def test_nodes_missing_from_the_inventory_may_be_accepted() -> None:
-    (found,) = run(cluster(), hosts()[:2], accept_unseen=["node3"])
-    assert (found.id, found.severity) == ("NOD001", "info")
+    for accepted in (["node3"], "node3", "node9, node3"):
+        (found,) = run(cluster(), hosts()[:2], accept_unseen=accepted)
+        assert (found.id, found.severity) == ("NOD001", "info")
 
 
 def test_a_host_that_is_no_node_is_told_with_the_reason() -> None:
