@@ -44,10 +44,10 @@ lab-up: setup ## three nodes and the API, left running
 	@$(RUN) python -m tests.lab up --nodes 3 --api
 
 lab-down: ## remove every lab of this machine: processes, namespaces, mounts, taps
-	@$(RUN) python -m tests.lab down --all
+	@$(RUN) python3 -m tests.lab down --all
 
 lab-status: ## what runs
-	@$(RUN) python -m tests.lab status
+	@$(RUN) python3 -m tests.lab status
 
 venv: ## virtual environment and collections only (no root needed)
 	@tests/setup.sh python

@@ -115,6 +115,17 @@ def test_up_says_at_once_that_it_needs_root(monkeypatch: pytest.MonkeyPatch) -> 
         Lab.up(1)
 
 
+def test_down_says_that_labs_belong_to_root(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_lab: Lab) -> bool:
+        raise PermissionError(13, "Permission denied", "/run/k8snet-lab/lab/lock")
+
+    monkeypatch.setattr(Lab, "down", refuse)
+    assert cli.main(["down"]) == 1
+    assert "Run it with sudo" in capsys.readouterr().err
+
+
 def test_up_names_missing_programs_and_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     missing = {"debootstrap", "ovs-vsctl"}
