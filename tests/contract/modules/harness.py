@@ -4,7 +4,8 @@
 """Runs every module four times on this machine: check, apply, apply again, check again.
 
 One playbook for all of them, inside network and mount namespaces of its own, so that what a module
-writes lands in an empty file system that goes away with the run.
+writes lands in an empty file system that goes away with the run. The API double serves a cluster on
+the loopback device there.
 """
 
 from __future__ import annotations
@@ -25,12 +26,32 @@ MODULES = sorted(
 SECRET = "s3cr3t-of-the-contract"
 
 #: What a module may change, read before and after each run. Of a report the name and the mode
-#: count: it holds the time at which it was written.
+#: count: it holds the time at which it was written. Of the cluster the writes that were answered
+#: count; asking for one's rights is no write.
 SNAPSHOT = r"""
 ip -j addr
 cut -d' ' -f1 /proc/modules 2>/dev/null | sort
 find /var/lib -printf '%p %m %y\n' | sort
 find /var/lib -path /var/lib/reports -prune -o -type f -exec md5sum {} +
+grep -E '"verb": ?"(create|update|patch|delete)"' "$CONTRACT_API/audit.log" | grep -cv selfsubject
+"""
+
+#: Namespaces are there; serve the cluster, run the playbook, end. The server dies with the shell.
+SCRIPT = r"""
+mount -t tmpfs none /var/lib && mkdir /var/lib/reports && ip link set lo up || exit 1
+setpriv --pdeathsig KILL "$PYTHON" -m tests.lab.api serve --listen 127.0.0.1:0 \
+    --dir "$CONTRACT_API" >"$CONTRACT_API.log" 2>&1 &
+server=$!
+until grep -q ^ready "$CONTRACT_API.log"; do
+    kill -0 $server || { cat "$CONTRACT_API.log"; exit 1; }
+    sleep 0.1
+done
+export KUBECONFIG=$CONTRACT_API/kubeconfig
+"$PYTHON" -m tests.lab.actors.cluster seed --nodes 1 --cni calico-manifest || exit 1
+"$PYTHON" -m ansible playbook -i localhost, contract.yml
+code=$?
+kill $server
+exit $code
 """
 
 
@@ -96,18 +117,20 @@ def run_cases(cases: dict[str, Case], directory: Path) -> dict[str, dict[str, An
     """Return module -> step -> result; "output" -> "text" is what Ansible printed."""
     answer = directory / "results.json"
     (directory / "contract.yml").write_text(json.dumps(_playbook(cases, answer)))
-    prepare = "mount -t tmpfs none /var/lib && mkdir /var/lib/reports && ip link set lo up"
+    given = {k: v for k, v in os.environ.items() if k not in ("KUBECONFIG", "KUBEBUILDER_ASSETS")}
     environment = {
-        **os.environ,
+        **given,
+        "PYTHON": sys.executable,
+        "PYTHONPATH": str(CHECKOUT),
+        "CONTRACT_API": str(directory / "api"),
         "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".ansible" / "collections"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
         "ANSIBLE_LOCAL_TEMP": str(directory / "tmp"),
         "ANSIBLE_REMOTE_TEMP": str(directory / "tmp"),
     }
-    command = f"{prepare} && exec {sys.executable} -m ansible playbook -i localhost, contract.yml"
     done = subprocess.run(
-        ["unshare", "--map-root-user", "--net", "--mount", "sh", "-c", command],
+        ["unshare", "--map-root-user", "--net", "--mount", "sh", "-c", SCRIPT],
         cwd=directory,
         env=environment,
         capture_output=True,
@@ -120,4 +143,6 @@ def run_cases(cases: dict[str, Case], directory: Path) -> dict[str, dict[str, An
     # The whole output is searched too: a secret may leak there and not into a result.
     results: dict[str, dict[str, Any]] = json.loads(answer.read_text())
     results["output"] = {"text": done.stdout + done.stderr}
+    token = (directory / "api" / "tokens").read_text().partition(",")[0]
+    assert token not in str(results), "the API's token shows"
     return results

@@ -25,6 +25,15 @@ CASES = {
         changes=True,
         writes_in_check_mode=True,
     ),
+    "calico_autodetection": Case(
+        {
+            "method_v4": "kubernetes-internal-ip",
+            "hold": {"mode": "min-ready-seconds", "min_ready_seconds": 60},
+        },
+        changes=True,
+    ),
+    "calico_info": Case({"review": True}),
+    "calico_rollout": Case({"wait": "none"}),
     "cluster_info": Case({"host": "https://127.0.0.1:1", "api_key": SECRET, "required": False}),
     "kube_proxy_facts": Case(),
     "nic_baseline": Case({"state": "recorded"}, changes=True),
@@ -32,7 +41,11 @@ CASES = {
     "node_facts": Case({"reach": ["127.0.0.1"]}),
     "node_probe": Case({"targets": [{"name": "self", "address": "127.0.0.1"}], "ports": [1]}),
     "ovs_facts": Case(),
+    "run_lock": Case({"run_id": "contract"}, changes=True),
     "show": Case({"lines": ["a line"]}),
+    "undo_bundle": Case(
+        {"run_id": "contract", "dir": "/var/lib/undo", "content": {"calico": {}}}, changes=True
+    ),
 }
 REPORTS = [module for module, case in CASES.items() if case.writes_in_check_mode]
 Results = dict[str, dict[str, Any]]
