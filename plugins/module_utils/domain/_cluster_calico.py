@@ -192,7 +192,9 @@ def _method(
     mode = _ip_mode(family, ip)
     where = f"{ds['namespace']}/{ds['name']}" if ds else None
     if ds is None:
-        running, mode = method_words(declared) or _DEFAULT_METHOD, "unknown"
+        # An absent V4 gets the operator's default, an absent V6 and an empty object mean IP=none.
+        off = not methods_set(declared) and (family == 6 or declared is not None)
+        running, mode = method_words(declared) or _DEFAULT_METHOD, "off" if off else "unknown"
         source = f"Installation {installation[f'from_v{family}']}" if installation else None
     elif variable["state"] in ("set", "unknown"):
         source = f"DaemonSet {where}, {prefix}_AUTODETECTION_METHOD"

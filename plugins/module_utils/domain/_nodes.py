@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 # States of a host before it is matched; a Node takes over the state of its host.
@@ -42,7 +43,7 @@ class View:
     def internal_ips(self, family: int) -> list[str]:
         """Return the Node's InternalIPs of one family, in its order."""
         ips = (self.node or {}).get("internal_ips") or []
-        return [ip for ip in ips if family_of(ip) == family]
+        return [bare(ip) for ip in ips if family_of(ip) == family]
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,17 @@ def bare(address: Any) -> str:
     """Return the address of "10.0.0.5/24", of a NIC's address entry, or "" for None."""
     if isinstance(address, dict):
         address = address.get("address")
-    return str(address or "").split("/", maxsplit=1)[0].lower()
+    text = str(address or "").split("/", maxsplit=1)[0]
+    return _canonical(text) if ":" in text else text.lower()
+
+
+@lru_cache(maxsize=8192)
+def _canonical(text: str) -> str:
+    """Return an IPv6 address in one spelling: cloud providers write InternalIPs as they like."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text.lower()
 
 
 def family_of(address: str) -> int | None:

@@ -160,6 +160,16 @@ def test_the_overlay_replaces_a_familys_object_wholesale() -> None:
     assert found["v6"] == {"interface": "eth0"}
 
 
+def test_without_the_daemonset_only_what_the_installation_asks_for_is_told() -> None:
+    def methods(*words: Any) -> tuple[str | None, str | None]:
+        found = cluster([], [], [installation(*words)])["calico"]["methods"]
+        return found["v4"]["method"], found["v6"]["method"]
+
+    assert methods() == ("first-found", None)
+    assert methods({"firstFound": True}, {"interface": "eth0"}) == ("first-found", "interface=eth0")
+    assert methods({}, {"firstFound": False}) == (None, None)
+
+
 def test_null_and_absent_fields_of_an_installation_are_told_apart() -> None:
     absent = cluster([], [], [installation()])["calico"]["installation"]
     null = cluster([], [], [installation(None)])["calico"]["installation"]

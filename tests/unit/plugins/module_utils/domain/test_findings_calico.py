@@ -436,3 +436,17 @@ def test_a_node_that_was_not_visited_does_not_spoil_the_recommendation() -> None
     away = host(3, state="unreachable", error="no route to host")
     found = run(cluster(nodes), [host(1), host(2, two_nics()), away])
     assert "each of the 2 visited nodes its InternalIP" in found[0].remedy.text
+
+
+def test_an_ipv6_address_is_the_same_in_every_spelling() -> None:
+    nodes, inventory = [], []
+    for number in (1, 2, 3):
+        address = f"fd00:0:0:0::{number}"
+        nodes.append(node_object(number, None, [address.upper()], stored6=f"fd00::{number}/64"))
+        inventory.append(host(number, nics=[lo(), nic("eth0", f"fd00::{number}/64")]))
+    ds = calico_ds(ip="none", ip6="autodetect", method6="kubernetes-internal-ip")
+    cni = cluster(nodes, [ds], [installation(None, {"kubernetes": "NodeInternalIP"})])
+    assert run(cni, inventory) == []
+    for entry in inventory:
+        entry["facts"].pop("k8snet_node")
+    assert run(cni, inventory) == []
