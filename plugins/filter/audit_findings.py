@@ -107,6 +107,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.k8snet.cni.plugins.module_utils._plain import plain
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import left_out
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._report import report
 
 _STATES = ("visited", "failed", "unreachable", "not_selected")
@@ -131,21 +132,6 @@ def audit_findings(cluster: Any, hosts: Any, options: Any = None) -> dict[str, A
         optional = {key: host.get(key) or None for key in ("error", "node_name", "address")}
         filled.append({**host, **optional, "facts": host.get("facts") or {}})
     return report(cluster, [*filled, *left_out(options.get("left_out") or {})], options)
-
-
-def left_out(hosts: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the hosts that --limit left out, as `_nodes.match` wants them."""
-    return [
-        {
-            "name": name,
-            "state": "not_selected",
-            "error": None,
-            "node_name": node_name or None,
-            "address": address or None,
-            "facts": {},
-        }
-        for name, (address, node_name) in hosts.items()
-    ]
 
 
 class FilterModule:

@@ -55,10 +55,17 @@ options:
         description: Time that the verification of the first node may take.
         type: int
         default: 300
+      dns_name:
+        description: Name that pods ask the cluster's DNS for.
+        type: str
+        default: kubernetes.default.svc.cluster.local
       override_owner:
         description: Whether to change an object that belongs to Helm, GitOps or an add-on manager.
         type: bool
         default: false
+      left_out:
+        description: Hosts that C(--limit) left out, as P(k8snet.cni.audit_findings#filter) takes them.
+        type: dict
       width:
         description: Columns of the lines.
         type: int
@@ -79,8 +86,8 @@ _value:
   description:
     - C(refusals) (list of sentences; empty if the change may be made), C(methods) (by family; null leaves it alone),
       C(expect) (Node to C(v4) and C(v6), the addresses to be stored), C(table) (a row per Node and family),
-      C(probes) (Node to the addresses it has to reach), C(hosts) (Node to inventory host), C(hold) (how the roll-out
-      is held after its first node), C(unverified) (Nodes whose address cannot be predicted), C(whatif), and C(lines)
+      C(probes) (visited Node to its inventory host and what M(k8snet.cni.node_probe) is asked there), C(hold) (how the
+      roll-out is held after its first node), C(unverified) (Nodes whose address cannot be predicted), C(whatif), and C(lines)
       to print.
   type: dict
 """
@@ -91,6 +98,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.k8snet.cni.plugins.module_utils._plain import plain
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_decision import decide
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_lines import plan_lines
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import left_out
 
 
 def calico_autodetection_plan(
@@ -111,7 +119,8 @@ def calico_autodetection_plan(
         raise AnsibleFilterError(
             "calico_autodetection_plan: 'hosts' must be a list and 'options' a dict."
         )
-    decision = decide(cluster, calico, hosts, options)
+    everybody = [*hosts, *left_out(options.get("left_out") or {})]
+    decision = decide(cluster, calico, everybody, options)
     lines = plan_lines(decision, calico, int(options.get("width") or 100))
     return {**decision, "lines": lines}
 

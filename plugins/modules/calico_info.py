@@ -87,6 +87,10 @@ calico:
       type: dict
       returned: success
     backend: {description: "V(bird), V(vxlan) or V(none).", type: str, returned: success}
+    bgp_mesh:
+      description: Whether every node has a BGP session with every other; null if the BGPConfiguration could not be read.
+      type: bool
+      returned: success
     datastore: {description: "V(kubernetes) or V(etcdv3).", type: str, returned: success}
     poll_interval: {description: Seconds between detections., type: float, returned: success}
     installation: {description: "The whole Installation C(default), null without one.", type: dict, returned: success}

@@ -17,11 +17,15 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
     _cluster,
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_change import Have
-from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_fields import INSTALLATIONS
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_fields import (
+    INSTALLATIONS,
+    Hold,
+)
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._edit import Obj
 
 STATUS = "/apis/operator.tigera.io/v1/tigerastatuses/calico"
 _CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/installations.operator.tigera.io"
+_BGP = "/apis/crd.projectcalico.org/v1/bgpconfigurations/default"
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -42,6 +46,7 @@ def read(
     operated = facts["install"] == "operator"
     raw["tigerastatus"] = lister.read_one("tigerastatuses", STATUS) if operated else None
     raw["crd"] = lister.read_one("customresourcedefinitions", _CRD) if operated else None
+    raw["bgp"] = lister.read_one("bgpconfigurations", _BGP) if target else None
     daemonset = _named(raw["daemonsets"], facts["daemonset"])
     raw["calico_pods"] = pods_of(api, daemonset) if daemonset and target else []
     raw["now"] = datetime.now(timezone.utc)
@@ -54,10 +59,11 @@ def read(
     return _calico_install.compose(raw, methods)
 
 
-def have(api: Api, canary: str | None = None) -> tuple[str, Have | None]:
+def have(api: Api, hold: Hold | None = None) -> tuple[str, Have | None]:
     """Return how Calico is installed, and what a change works with: read anew at each attempt.
 
-    None in place of `Have` where there is nothing to change. Raises `ClusterError`.
+    Pods are read only if the ``hold`` depends on them. None in place of `Have` where there is
+    nothing to change. Raises `ClusterError`.
     """
     raw = _objects(Lister(api))
     facts = _calico_install.facts_of(raw["daemonsets"], raw["installations"], raw["config_maps"])
@@ -70,7 +76,12 @@ def have(api: Api, canary: str | None = None) -> tuple[str, Have | None]:
     if facts["install"] == "operator":
         lister = Lister(api)
         crd = lister.read_one("customresourcedefinitions", _CRD)
-    pod = _pod_on(api, daemonset, canary) if canary and daemonset else None
+    pod, longest = None, None
+    if hold and hold.mode == "on-delete" and hold.canary and daemonset:
+        pod = _pod_on(api, daemonset, hold.canary)
+    elif hold and hold.mode == "min-ready-seconds" and daemonset:
+        pods = pods_of(api, daemonset)
+        longest = _calico_install.longest_hold(pods, datetime.now(timezone.utc))
     return facts["install"], Have(
         target=target,
         installation=by_name.get("default"),
@@ -78,6 +89,7 @@ def have(api: Api, canary: str | None = None) -> tuple[str, Have | None]:
         daemonset=daemonset,
         min_ready_seconds=_calico_install.min_ready_seconds(crd),
         canary_pod=pod,
+        longest_hold=longest,
     )
 
 

@@ -27,7 +27,8 @@ class Have:
     """What the cluster holds: raw objects, None where there is none.
 
     ``target``: kind, namespace, name of what is written. ``canary_pod``: calico-node's pod on the
-    canary, only read for a hold by on-delete.
+    canary, only read for a hold by on-delete. ``longest_hold``: seconds that min-ready-seconds can
+    hold at most (None: no pod is ready), only read for that.
     """
 
     target: Obj
@@ -36,6 +37,7 @@ class Have:
     daemonset: Obj | None = None
     min_ready_seconds: bool | None = None
     canary_pod: Obj | None = None
+    longest_hold: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,14 @@ def plan_change(have: Have, want: Want) -> Change:
     if have.target["kind"] == "Installation":
         edits = _operator_edits(have)
         _operator_change(edits, have, want)
+        for edit in edits.values():
+            _check_hold(edit, have, want)
         # Held first: two objects are written one after the other.
         return _change(sorted(edits.values(), key=lambda e: not e.holds))
     edit = _manifest_edit(have)
     for family, method in want.methods.items():
         fields.put_manifest_method(edit, family, method)
+    _check_hold(edit, have, want)
     _manifest_hold(edit, want)
     return _with_canary(_change([edit]), edit, have, want)
 
@@ -177,6 +182,22 @@ def _operator_change(edits: dict[str, Edit], have: Have, want: Want) -> None:
             former = want.undo.get("installation" if name == "default" else "overlay")
             if former:
                 _restore_hold(edit, former)
+
+
+def _check_hold(edit: Edit, have: Have, want: Want) -> None:
+    """Refuse a minReadySeconds that would replace young pods at once, in place of holding them."""
+    hold, longest = want.hold, have.longest_hold
+    methods = [s for s in edit.steps if not s.target.endswith("minReadySeconds")]
+    if hold is None or hold.mode != "min-ready-seconds" or longest is None or not methods:
+        return
+    if hold.min_ready_seconds > longest:
+        raise Refused(
+            f"Failed to plan: the youngest calico-node pod has been ready for {longest} s, and "
+            f"minReadySeconds {hold.min_ready_seconds} makes it unavailable. Kubernetes replaces "
+            "unavailable pods all at once, so that nothing would be held. Use "
+            f"hold.min_ready_seconds below {longest}, wait until the pods are older, or use "
+            "hold.mode=watch."
+        )
 
 
 def _put_hold(edit: Edit, path: tuple[str, ...], seconds: int) -> None:

@@ -26,11 +26,14 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
     Scope,
     View,
     bare,
+    family_of,
     match,
 )
 
 AUTO = "auto"
 FAMILIES = (4, 6)
+DNS_NAME = "kubernetes.default.svc.cluster.local"
+_MOST_DNS = 3
 
 
 @dataclass
@@ -55,15 +58,16 @@ def decide(
     hosts: list[dict[str, Any]],
     options: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return ``{refusals, methods, expect, table, unverified, probes, hold, whatif}``.
+    """Return ``{refusals, methods, expect, former, table, unverified, probes, hold, whatif}``.
 
     ``cluster``: k8snet_cluster of cluster_info; ``calico``: what calico_info returns; ``hosts`` as
     `_nodes.match` wants them. ``options``: method_v4, method_v6 (Calico's words, auto, or None to
     leave the family alone), accept_unseen (Node names), canary (Node or None), hold_seconds,
-    canary_seconds, override_owner (bool).
+    canary_seconds, dns_name,
+    override_owner (bool).
 
-    ``table``: a row per Node and family, ``{node, family, before, after, interface, reason,
-    changes}``. ``probes``: Node -> addresses that the other nodes have to reach. ``hold``: how the
+    ``former``: Node -> {v4, v6}, what is stored now. ``table``: a row per Node and family, ``{node, family, before, after, interface, reason,
+    changes}``. ``probes``: what each visited node is asked, see `_probes`. ``hold``: how the
     roll-out is held after its first node, see `_calico_hold.hold_mode`.
     """
     scope = match(hosts, cluster["nodes"])
@@ -79,10 +83,14 @@ def decide(
         "refusals": decision.refusals,
         "methods": decision.methods,
         "expect": decision.expect,
+        "former": {
+            node["name"]: {f"v{n}": node["calico"][f"ipv{n}_address"] for n in FAMILIES}
+            for node in cluster["nodes"]
+            if node["os"] == "linux"
+        },
         "table": decision.rows,
         "unverified": decision.unverified,
-        "probes": _probes(decision, scope),
-        "hosts": {v.name: v.host["name"] for v in scope.views if v.node and v.host},
+        "probes": _probes(decision, scope, calico, options.get("dns_name") or DNS_NAME),
         "hold": {key: value for key, value in hold.items() if key != "refusal"},
         "whatif": decision.whatif,
     }
@@ -228,11 +236,28 @@ def _refuse_shared(decision: Decision, scope: Scope, family: int) -> None:
         taken.setdefault(address, row["node"])
 
 
-def _probes(decision: Decision, scope: Scope) -> dict[str, list[dict[str, str]]]:
-    """Return Node -> what it has to reach: the addresses that the other nodes would have."""
+def _probes(
+    decision: Decision, scope: Scope, calico: dict[str, Any], dns_name: str
+) -> dict[str, dict[str, Any]]:
+    """Return Node -> ``{host, targets, dns, bgp, vxlan}``, what node_probe is asked there.
+
+    It has to reach the addresses that the other nodes would have; its pods ask the cluster's DNS
+    pods; its sessions and its tunnel are those of the address that it would have.
+    """
     after = [(row["node"], bare(row["after"])) for row in decision.rows if row["after"]]
-    return {
-        view.name: [{"name": ip, "address": ip} for node, ip in after if node != view.name]
-        for view in scope.views
-        if view.node is not None and view.state == VISITED
-    }
+    dns = [{"server": pod["ip"], "name": dns_name} for pod in calico["dns_pods"] if pod["ip"]]
+    found = {}
+    for view in scope.views:
+        if view.node is None or view.host is None or view.state != VISITED:
+            continue
+        own = bare(decision.expect.get(view.name, {}).get("v4"))
+        others = [ip for node, ip in after if node != view.name]
+        peers = [ip for ip in others if family_of(ip) == 4]
+        found[view.name] = {
+            "host": view.host["name"],
+            "targets": [{"name": ip, "address": ip} for ip in others],
+            "dns": dns[:_MOST_DNS],
+            "bgp": {"local": own, "peers": peers} if own and calico["bgp_mesh"] else None,
+            "vxlan": {"local": own} if own and calico["backend"] == "vxlan" else None,
+        }
+    return found

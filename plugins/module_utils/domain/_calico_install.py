@@ -58,6 +58,16 @@ def trim_node(obj: Obj) -> Obj:
     }
 
 
+def longest_hold(pods: list[Obj], now: datetime) -> int | None:
+    """Return the seconds since which even the youngest ready pod (whole) has been ready.
+
+    A longer minReadySeconds would hold nothing, see `_calico_hold`. None: no pod is ready.
+    """
+    rows = [_pod(pod, now) for pod in pods]
+    ages = [int(row["ready_seconds"]) for row in rows if row["ready"]]
+    return min(ages, default=None)
+
+
 def is_calico(obj: Obj) -> bool:
     """Tell whether a DaemonSet runs calico-node (Canal's does too)."""
     trimmed = _cluster.trim_daemonset(obj)
@@ -88,7 +98,7 @@ def compose(raw: Obj, methods: Mapping[int, str]) -> Obj:
 
     ``raw``: daemonsets (whole, Calico's), installations (whole), config_maps, nodes (trimmed),
     tigerastatus, crd, calico_pods (whole) and now (the time, UTC), dns_pods, permissions, errors,
-    requests.
+    requests, bgp (the BGPConfiguration default, None without one).
     """
     facts = facts_of(raw["daemonsets"], raw["installations"], raw["config_maps"])
     by_name = {i["metadata"]["name"]: i for i in raw["installations"]}
@@ -102,6 +112,7 @@ def compose(raw: Obj, methods: Mapping[int, str]) -> Obj:
         "version": facts["version"],
         "methods": facts["methods"],
         "backend": facts["backend"],
+        "bgp_mesh": _bgp_mesh(facts, raw),
         "datastore": facts["datastore"],
         "poll_interval": facts["poll_interval"],
         "installation": installation,
@@ -117,6 +128,19 @@ def compose(raw: Obj, methods: Mapping[int, str]) -> Obj:
         "errors": raw["errors"],
         "requests": raw["requests"],
     }
+
+
+def _bgp_mesh(facts: Obj, raw: Obj) -> bool | None:
+    """Tell whether every node peers with every other; None if that could not be read.
+
+    Calico's default, without a BGPConfiguration, is that it does.
+    """
+    if facts["backend"] not in (None, "bird"):
+        return False
+    if any(error["resource"] == "bgpconfigurations" for error in raw["errors"]):
+        return None
+    spec = (raw["bgp"] or {}).get("spec") or {}
+    return spec.get("nodeToNodeMeshEnabled") is not False
 
 
 def _pod(pod: Obj, now: datetime) -> Obj:

@@ -28,9 +28,9 @@ def judge_before(decision: dict[str, Any], visits: dict[str, Probe]) -> list[str
     owners = _owners(decision["expect"])
     lost: dict[str, list[str]] = {}
     errors: dict[str, set[str]] = {}
-    for node, targets in decision["probes"].items():
+    for node, asked in decision["probes"].items():
         reachable = (visits.get(node) or {}).get("reachable") or {}
-        for target in targets:
+        for target in asked["targets"]:
             answer = reachable.get(target["name"]) or {"ok": False, "error": "did not probe"}
             if not answer["ok"]:
                 lost.setdefault(target["address"], []).append(node)
@@ -67,7 +67,8 @@ def judge_after(
         if node in decision["probes"]:
             problems += _from_node(node, before.get(node), after.get(node), strict=only is None)
     if only is None:
-        problems += [f"{p['node'] or 'cluster'}: {p['problem']}" for p in rollout["problems"]]
+        # Those of a node are told above, in the words of what was predicted for it.
+        problems += [str(p["problem"]) for p in rollout["problems"] if not p["node"]]
     return problems
 
 
@@ -84,9 +85,7 @@ def _addresses(node: str, expected: dict[str, str | None], state: dict[str, Any]
         if wanted and not same:
             problems.append(f"{node}: Calico stores {stored or 'no address'}, predicted {wanted}.")
     if not state["ready"]:
-        problems.append(
-            f"{node}: calico-node is not ready: {state['problem'] or 'no reason told'}."
-        )
+        problems.append(f"{node}: {state['problem'] or 'calico-node is not ready'}.")
     return problems
 
 

@@ -55,11 +55,12 @@ def nic_drift(scope: Scope, explained: set[tuple[str, str]]) -> list[Finding]:
 
 
 def _unusable_baseline(view: View, error: str) -> Finding:
+    host = (view.host or {}).get("name") or view.name
     return finding(
         "NIC006",
         [view.name],
         f"The NIC baseline of {view.name} cannot be used: {error.rstrip('. ')}.",
-        _remedies.baseline([(view.host or {}).get("name") or view.name]),
+        _remedies.new_baseline(host),
         {"error": error},
     )
 

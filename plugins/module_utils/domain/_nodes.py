@@ -128,6 +128,24 @@ def match(hosts: list[dict[str, Any]], nodes: list[dict[str, Any]]) -> Scope:
     return Scope(views, strangers, conflicts)
 
 
+def left_out(hosts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the hosts that --limit left out, as `match` wants them.
+
+    ``hosts``: name -> (address by which Ansible would reach it, name of its Node), either empty.
+    """
+    return [
+        {
+            "name": name,
+            "state": NOT_SELECTED,
+            "error": None,
+            "node_name": node_name or None,
+            "address": address or None,
+            "facts": {},
+        }
+        for name, (address, node_name) in hosts.items()
+    ]
+
+
 def _view(node: dict[str, Any], found: tuple[dict[str, Any], str] | None) -> View:
     host, by = found if found else (None, None)
     state = host["state"] if host else NOT_IN_INVENTORY

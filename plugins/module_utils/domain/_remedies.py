@@ -88,6 +88,19 @@ def baseline(nodes: list[str]) -> Remedy:
     )
 
 
+def new_baseline(host: str) -> Remedy:
+    """Return how to replace a baseline that cannot be read: recording alone would refuse it."""
+    name = shlex.quote(host)
+    return Remedy(
+        text="Remove it, and record the NICs again once they are as they should be.",
+        commands=(
+            f"ansible -i <inventory> {name} -b -m k8snet.cni.nic_baseline -a state=absent",
+            f"ansible-playbook k8snet.cni.baseline -i <inventory> -l {name}",
+        ),
+        playbook="k8snet.cni.baseline",
+    )
+
+
 def flow_restore(ovs: dict[str, Any]) -> Remedy:
     """Return how to clear flow-restore-wait on a node."""
     socket = ovs.get("socket") or "/var/run/antrea/openvswitch/db.sock"

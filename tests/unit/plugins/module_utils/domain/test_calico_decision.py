@@ -46,6 +46,9 @@ def info(**more: Any) -> dict[str, Any]:
         "permissions": [],
         "nodes": [{"name": f"node{n}"} for n in (1, 2, 3)],
         "pods": pods,
+        "dns_pods": [{"name": "coredns", "node": "node1", "ip": "10.244.1.10"}],
+        "bgp_mesh": True,
+        "backend": "bird",
         **more,
     }
 
@@ -81,8 +84,19 @@ def test_the_incident_is_repaired_on_the_one_node_and_nothing_else_moves() -> No
         f"node{n}": {"v4": address, "v6": None} for n, address in ETH0.items()
     }
     assert [row["node"] for row in decision["table"] if row["changes"]] == ["node1"]
-    assert decision["probes"]["node1"] == [{"name": BARE[n], "address": BARE[n]} for n in (2, 3)]
-    assert decision["hosts"] == {"node1": "n1", "node2": "n2", "node3": "n3"}
+    assert decision["probes"]["node1"] == {
+        "host": "n1",
+        "targets": [{"name": BARE[n], "address": BARE[n]} for n in (2, 3)],
+        "dns": [{"server": "10.244.1.10", "name": "kubernetes.default.svc.cluster.local"}],
+        "bgp": {"local": BARE[1], "peers": [BARE[2], BARE[3]]},
+        "vxlan": None,
+    }
+
+
+def test_sessions_are_expected_with_a_mesh_only_and_a_tunnel_with_vxlan() -> None:
+    found = plan(calico=info(bgp_mesh=False, backend="vxlan"))["probes"]["node2"]
+    assert found["bgp"] is None
+    assert found["vxlan"] == {"local": BARE[2]}
 
 
 def test_auto_prefers_the_internal_ip() -> None:
