@@ -11,8 +11,9 @@ import time
 from typing import Any
 
 from .._plan import Plan, Step
+from ..domain import _baseline
 from ..domain import _nics as domain
-from . import _baseline_file, _facts, _nics
+from . import _baseline_file, _nics
 
 
 def run(state: str, check_mode: bool, root: str = _baseline_file.ROOT) -> dict[str, Any]:
@@ -27,8 +28,7 @@ def run(state: str, check_mode: bool, root: str = _baseline_file.ROOT) -> dict[s
         return _result(path, Plan(steps))
     nics = _nics.gather()["nics"]
     recorded = _baseline_file.load(root)
-    drift = _facts.drift(recorded, nics)
-    facts = {"fingerprint": domain.fingerprint(nics), "drift": drift}
+    facts = {"fingerprint": domain.fingerprint(nics), "drift": drift(recorded, nics)}
     if state == "compared":
         return {**_result(path, Plan()), **facts}
     want = domain.identity(nics)
@@ -94,3 +94,14 @@ def _ineffective(path: str, seen: str) -> _baseline_file.BaselineError:
         f"Applied but not effective: after the change of {path} {seen}. Something else changes it; "
         "look for other jobs on this node."
     )
+
+
+def drift(recorded: dict[str, Any] | None, current: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return ``k8snet_nic_drift`` of a loaded baseline against ``k8snet_nics``."""
+    if recorded is None:
+        return None
+    return {
+        "recorded_at": recorded["recorded_at"],
+        "changes": _baseline.compare(recorded["nics"], domain.identity(current)),
+        "error": None,
+    }

@@ -9,13 +9,14 @@ from __future__ import annotations
 import array
 import contextlib
 import fcntl
+import importlib.util
 import os
 import socket
 import struct
 from typing import Any, Callable
 
 from ..domain import _nics as domain
-from . import _iproute, _links, _netlink, _routes, _rtnetlink
+from . import _links
 
 # Pods come and go while the kernel lists; a node that changes faster than this is read as it is.
 _ATTEMPTS = 5
@@ -37,10 +38,17 @@ def gather(
     ``backend`` is for tests: ``pyroute2`` or ``iproute2`` instead of the first that is there.
     Raises `_links.ReadError`.
     """
-    resolved = _routes.resolve(list(dict.fromkeys(reach or [])), reach_timeout)
-    wanted = _routes.targets(resolved)
     name, reader = _backend(backend)
-    snapshot = settle(reader, wanted)
+    # A module's files travel as source and are compiled at every run: what is not needed is left.
+    if not reach:
+        snapshot, reached = settle(reader, []), {}
+    else:
+        from . import _routes
+
+        resolved = _routes.resolve(list(dict.fromkeys(reach)), reach_timeout)
+        wanted = _routes.targets(resolved)
+        snapshot = settle(reader, wanted)
+        reached = _routes.reach(resolved, dict(zip(wanted, snapshot.found)))
     for link in snapshot.links:
         _hardware(link)
     facts = domain.build(snapshot.links, snapshot.routes, include_pod_interfaces)
@@ -49,20 +57,28 @@ def gather(
         "nics": facts["nics"],
         "counts": facts["counts"],
         "default_routes": snapshot.routes,
-        "reach": _routes.reach(resolved, dict(zip(wanted, snapshot.found))),
+        "reach": reached,
         "fingerprint": facts["fingerprint"],
     }
 
 
 def _backend(asked: str | None) -> tuple[str, _Reader]:
-    codec = None if asked == "iproute2" else _netlink.load()
+    codec = None
+    if asked != "iproute2" and importlib.util.find_spec("pyroute2") is not None:
+        from . import _netlink
+
+        codec = _netlink.load()
     if codec is None:
         if asked == "pyroute2":
             raise _links.ReadError(
                 "Cannot read the network interfaces with pyroute2: the Python package cannot be "
                 "imported on the node. Install it there, or leave the choice to the module."
             )
+        from . import _iproute
+
         return "iproute2", _iproute.read
+    from . import _rtnetlink
+
     usable = codec
 
     def read(targets: list[tuple[str, str]]) -> _links.Snapshot:
