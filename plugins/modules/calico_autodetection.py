@@ -63,7 +63,9 @@ options:
         required: true
         choices: [min-ready-seconds, on-delete, watch]
       min_ready_seconds:
-        description: Seconds for V(min-ready-seconds). The roll-out goes on by itself when they are over.
+        description:
+          - Seconds for V(min-ready-seconds). The roll-out goes on by itself when they are over.
+          - More than the least RV(k8snet.cni.calico_info#module:calico.pods[].ready_seconds) would hold nothing, and is refused.
         type: int
         default: 3600
       canary:

@@ -44,11 +44,10 @@ def change(
 
     Raises `ClusterError`, `Refused`, `NotEffective`.
     """
-    canary = request.hold.canary if request.hold and request.hold.mode == "on-delete" else None
     want = Want(request.methods, request.hold, request.undo)
 
     def load() -> Have:
-        install, have = _calico_read.have(api, canary)
+        install, have = _calico_read.have(api, request.hold)
         if have is None:
             raise Refused(f"Refused to change Calico's autodetection: {reason(install)}")
         return have
