@@ -118,6 +118,9 @@ def test_a_broken_baseline_is_a_warning_and_no_missing_one() -> None:
     broken = {"recorded_at": None, "changes": [], "error": "it is no JSON"}
     found = run(cluster(), [host(1, facts={"k8snet_nic_drift": broken}), host(2), host(3)])
     assert ids(found) == ["NIC006"]
+    remove, record = found[0].remedy.commands
+    assert "nic_baseline -a state=absent" in remove
+    assert record.endswith("k8snet.cni.baseline -i <inventory> -l n1")
 
 
 def test_flow_restore_wait_left_on_is_critical_with_the_command_for_its_socket() -> None:
