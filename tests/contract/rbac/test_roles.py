@@ -1,0 +1,372 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The shipped roles: enough for every request that the modules make, and no right without one."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.lab import crds
+from tests.lab.actors.__main__ import make, start
+from tests.lab.actors.cluster import Seed, seed_cluster
+from tests.lab.actors.loop import Actor
+from tests.lab.api import audit, kubeconfig
+from tests.lab.api.client import Client
+from tests.lab.api.providers import Listen, Provider, choose
+
+ROOT = Path(__file__).parents[3]
+NAMESPACE = "k8snet-system"
+FILES = {name: ROOT / "docs" / "rbac" / f"{name}.yml" for name in ("audit", "remediation")}
+OBJECTS = {
+    name: [obj for obj in yaml.safe_load_all(path.read_text()) if obj]
+    for name, path in FILES.items()
+}
+PLURALS = {
+    "Namespace": "/api/v1/namespaces",
+    "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
+    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
+    "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
+}
+ADDRESS = "projectcalico.org/IPv4Address"
+Task = dict[str, Any]
+Need = tuple[str, str, str, str, str]  # verb, group, resource, namespace, name
+
+
+@dataclass
+class Cluster:
+    """A seeded API with the controllers at work, and a kubeconfig per role."""
+
+    provider: Provider
+    folder: Path
+    cni: str
+    actors: list[Actor] = field(default_factory=list)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    @property
+    def admin(self) -> Client:
+        return Client(self.provider.kubeconfig, "test")
+
+    def config(self, role: str) -> Path:
+        """Write the kubeconfig of a role's service account."""
+        accounts = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
+        where = f"{accounts}/k8snet-{role}/token"
+        token = self.admin.create(where, {"spec": {"expirationSeconds": 7200}})["status"]["token"]
+        ca = base64.b64decode(self.admin.ca)
+        path = self.folder / f"{role}.kubeconfig"
+        kubeconfig.write(path, kubeconfig.build(self.admin.server, ca, role, token))
+        return path
+
+    def play(self, role: str, tasks: list[Task], check: bool = False) -> dict[str, Any]:
+        """Run modules with a role's token; return name of task -> result."""
+        answer = self.folder / "results.json"
+        answer.unlink(missing_ok=True)
+        tasks = [{**task, "register": f"r_{task['name']}"} for task in tasks]
+        pairs = ", ".join(f"'{task['name']}': {task['register']}" for task in tasks)
+        content = "{{ {" + pairs + "} | to_json }}"
+        copy = {"content": content, "dest": str(answer), "mode": "0600"}
+        keep = {"name": "keep", "ansible.builtin.copy": copy}
+        defaults = {"group/k8snet.cni.cluster": {"kubeconfig": str(self.config(role))}}
+        play = {
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "module_defaults": defaults,
+            "tasks": [*tasks, {**keep, "check_mode": False}],
+        }
+        (self.folder / "play.yml").write_text(json.dumps([play]))
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("K8S_AUTH_")}
+        environment.pop("KUBECONFIG", None)
+        environment.update(
+            ANSIBLE_COLLECTIONS_PATH=str(ROOT / ".ansible/collections"),
+            ANSIBLE_PYTHON_INTERPRETER=sys.executable,
+            ANSIBLE_LOCALHOST_WARNING="false",
+            ANSIBLE_NOCOLOR="1",
+        )
+        program = [sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "play.yml"]
+        done = subprocess.run(
+            [*program, *(["--check"] if check else [])],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        found: dict[str, Any] = json.loads(answer.read_text())
+        return found
+
+    def requests(self, role: str) -> list[audit.Entry]:
+        log = self.provider.audit_log
+        assert log is not None
+        user = f"system:serviceaccount:{NAMESPACE}:k8snet-{role}"
+        return list(audit.read(log, user))
+
+    def stored(self, **addresses: str) -> None:
+        """Say for calico-node what it stored."""
+        for node, address in addresses.items():
+            patch = {"metadata": {"annotations": {ADDRESS: f"{address}/24"}}}
+            self.admin.patch(f"/api/v1/nodes/{node}", patch)
+
+    def settle(self) -> None:
+        """Wait until calico-node runs everywhere."""
+        place = "calico-system" if self.cni == "calico-operator" else "kube-system"
+        path = f"/apis/apps/v1/namespaces/{place}/daemonsets/calico-node"
+        end = time.monotonic() + 60
+        while ((self.admin.find(path) or {}).get("status") or {}).get("numberAvailable") != 3:
+            assert time.monotonic() < end, "calico-node does not come up"
+            time.sleep(0.1)
+
+
+def grant(client: Client) -> None:
+    for obj in [*OBJECTS["audit"], *OBJECTS["remediation"]]:
+        client.ensure(PLURALS[obj["kind"]].format(obj["metadata"].get("namespace")), obj)
+
+
+@pytest.fixture(scope="module")
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Cluster]]:
+    made: dict[str, Cluster] = {}
+    for cni in ("calico-operator", "calico-manifest", "antrea"):
+        folder = tmp_path_factory.mktemp(cni)
+        provider = choose(folder / "api", Listen())
+        if provider.name == "cluster":
+            pytest.skip("an existing cluster has no request log for us, and is not ours to seed")
+        provider.start()
+        cluster = made[cni] = Cluster(provider, folder, cni)
+        seed_cluster(cluster.admin, Seed(nodes=3, cni=cni, dns_node="node1"))
+        if cni == "antrea":
+            continue
+        crds.load(cluster.admin, crds.ours("calico"))
+        grant(cluster.admin)
+        cluster.actors = make(["operator", "daemonset"], provider.kubeconfig, (), "v3.28.2")
+        if cni == "calico-manifest":
+            cluster.actors = cluster.actors[1:]
+        cluster.threads = start(cluster.actors)
+        cluster.settle()
+        cluster.stored(node1="10.160.1.21", node2="10.160.1.22", node3="10.160.1.23")
+    grant(made["antrea"].admin)
+    yield made
+    for cluster in made.values():
+        for actor in cluster.actors:
+            actor.stop()
+        for thread in cluster.threads:
+            thread.join(5)
+        cluster.provider.stop()
+
+
+BUNDLE = {"run_id": "run-1", "namespace": NAMESPACE}
+EXPECT = {f"node{n}": {"v4": f"10.160.1.2{n}/24"} for n in (1, 2, 3)}
+HOLD = {
+    "calico-operator": {"mode": "min-ready-seconds", "min_ready_seconds": 1},
+    "calico-manifest": {"mode": "on-delete", "canary": "node2"},
+}
+
+
+def reading() -> list[Task]:
+    return [
+        {"name": "audit", "k8snet.cni.cluster_info": {}},
+        {
+            "name": "info",
+            "k8snet.cni.calico_info": {"review": True, "bundle_namespace": NAMESPACE},
+        },
+        {"name": "look", "k8snet.cni.calico_rollout": {"expect": EXPECT, "wait": "none"}},
+        {"name": "lock", "k8snet.cni.run_lock": {"state": "read"}},
+    ]
+
+
+def changing(cni: str, method: str) -> list[Task]:
+    """Everything that a run of the playbook and its rollback write."""
+    content = "{{ r_info.calico }}"
+    lock = {"run_id": "run-1", "ttl": 1}
+    wait = {"expect": EXPECT, "wait_timeout": 90, "poll": 0.3}
+    change = {"method_v4": method, "hold": HOLD[cni]}
+    return [
+        *reading(),
+        {"name": "held", "k8snet.cni.run_lock": lock},
+        {"name": "kept", "k8snet.cni.undo_bundle": {**BUNDLE, "content": content}},
+        {"name": "again", "k8snet.cni.undo_bundle": {**BUNDLE, "state": "read"}},
+        {
+            "name": "listed",
+            "k8snet.cni.undo_bundle": {"namespace": NAMESPACE, "state": "listed"},
+        },
+        {"name": "changed", "k8snet.cni.calico_autodetection": change},
+        {"name": "canary", "k8snet.cni.calico_rollout": {**wait, "wait": "canary"}},
+        {
+            "name": "released",
+            "k8snet.cni.calico_autodetection": {"method_v4": method, "undo": content},
+        },
+        {"name": "all", "k8snet.cni.calico_rollout": wait},
+        {"name": "renewed", "k8snet.cni.run_lock": lock},
+        {
+            "name": "restored",
+            "k8snet.cni.calico_autodetection": {"state": "restored", "undo": content},
+        },
+        {"name": "unlocked", "k8snet.cni.run_lock": {**lock, "state": "released"}},
+    ]
+
+
+def late() -> Task:
+    """Wait for an address that does not come: the task is good when that is noticed."""
+    expect = {"node3": {"v4": "10.160.1.33/24"}}
+    wait = {"expect": expect, "wait_timeout": 3, "poll": 0.3}
+    return {"name": "late", "k8snet.cni.calico_rollout": wait, "failed_when": "r_late.done"}
+
+
+def test_the_files_hold_nothing_but_rights_and_their_owners() -> None:
+    for name, objects in OBJECTS.items():
+        kinds = {obj["kind"] for obj in objects}
+        assert kinds <= set(PLURALS)
+        owners = {
+            (s["kind"], s["name"], s["namespace"]) for o in objects for s in o.get("subjects", ())
+        }
+        assert owners == {("ServiceAccount", f"k8snet-{name}", NAMESPACE)}
+
+
+def test_no_rule_has_a_wildcard_and_audit_only_reads() -> None:
+    assert [r for rules in map(rules_of, FILES) for r in rules if "*" in str(r)] == []
+    verbs = {verb for _place, rule in rules_of("audit") for verb in rule["verbs"]}
+    assert verbs == {"get", "list"}
+    assert "secrets" not in {x for _place, rule in rules_of("audit") for x in rule["resources"]}
+
+
+@pytest.mark.parametrize("cni", ["calico-operator", "calico-manifest"])
+def test_with_the_audit_token_all_is_read_and_check_mode_goes_to_its_end(
+    clusters: dict[str, Cluster], cni: str
+) -> None:
+    cluster = clusters[cni]
+    tasks = reading()
+    tasks += [
+        {"name": "held", "k8snet.cni.run_lock": {"run_id": "run-0"}},
+        {
+            "name": "change",
+            "k8snet.cni.calico_autodetection": {
+                "method_v4": "can-reach=10.160.1.1",
+                "hold": HOLD[cni],
+            },
+        },
+    ]
+    found = cluster.play("audit", tasks, check=True)
+    assert found["audit"]["k8snet_cluster"]["errors"] == []
+    assert found["info"]["calico"]["errors"] == []
+    assert found["change"]["changed"]
+    allowed = {
+        (r["verb"], r["resource"]): r["allowed"] for r in found["info"]["calico"]["permissions"]
+    }
+    assert {verb for (verb, _resource), yes in allowed.items() if not yes} >= {"patch", "create"}
+    assert all(yes for (verb, what), yes in allowed.items() if verb == "list")
+    entries = cluster.requests("audit")
+    assert [e for e in entries if e.code == 403] == []
+    assert [e for e in entries if e.wrote] == []
+
+
+def test_the_audit_token_reads_antreas_settings(clusters: dict[str, Cluster]) -> None:
+    found = clusters["antrea"].play("audit", [{"name": "audit", "k8snet.cni.cluster_info": {}}])
+    assert found["audit"]["k8snet_cluster"]["errors"] == []
+    assert [e for e in clusters["antrea"].requests("audit") if e.code == 403] == []
+
+
+@pytest.mark.parametrize(
+    "cni", ["calico-operator", pytest.param("calico-manifest", marks=pytest.mark.full)]
+)
+def test_with_the_remediation_token_a_run_and_its_rollback_go_through(
+    clusters: dict[str, Cluster], cni: str
+) -> None:
+    found = clusters[cni].play("remediation", changing(cni, "kubernetes-internal-ip"))
+    lacking = [r for r in found["info"]["calico"]["permissions"] if not r["allowed"]]
+    assert lacking == []
+    steps = ("held", "kept", "changed", "released", "renewed", "restored", "unlocked")
+    assert {step: found[step]["changed"] for step in steps} == dict.fromkeys(steps, True)
+    assert found["again"]["content"]["target"] == found["info"]["calico"]["target"]
+    assert [e for e in clusters[cni].requests("remediation") if e.code == 403] == []
+
+
+@pytest.mark.full
+def test_an_overlay_that_decides_may_be_changed(clusters: dict[str, Cluster]) -> None:
+    cluster = clusters["calico-operator"]
+    path = "/apis/operator.tigera.io/v1/installations"
+    network = {"nodeAddressAutodetectionV4": {"interface": "eth0"}}
+    overlay = {
+        "apiVersion": "operator.tigera.io/v1",
+        "kind": "Installation",
+        "metadata": {"name": "overlay"},
+        "spec": {"calicoNetwork": network},
+    }
+    cluster.admin.ensure(path, overlay)
+    tasks = reading()
+    tasks += [
+        {
+            "name": "changed",
+            "k8snet.cni.calico_autodetection": {"method_v4": "kubernetes-internal-ip"},
+        },
+        {
+            "name": "all",
+            "k8snet.cni.calico_rollout": {"expect": EXPECT, "wait_timeout": 90, "poll": 0.3},
+        },
+    ]
+    found = cluster.play("remediation", [*tasks, late()])
+    assert [patch["name"] for patch in found["changed"]["patches"]] == ["overlay"]
+    assert [e for e in cluster.requests("remediation") if e.code == 403] == []
+
+
+@pytest.mark.full
+def test_every_right_is_used_by_some_request(clusters: dict[str, Cluster]) -> None:
+    """Runs last: nothing is granted that none of the above needed."""
+    made = {
+        need
+        for cluster in clusters.values()
+        for role in FILES
+        for entry in cluster.requests(role)
+        if (need := need_of(entry))
+    }
+    unused = [
+        (name, place, verb, resource, what)
+        for name in FILES
+        for place, rule in rules_of(name)
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+        for what in rule.get("resourceNames", [""])
+        if not any(covers(need, verb, rule["apiGroups"][0], resource, place, what) for need in made)
+    ]
+    assert unused == []
+
+
+def rules_of(name: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return (namespace or "", rule) of every role in a file."""
+    return [
+        (obj["metadata"].get("namespace", ""), rule)
+        for obj in OBJECTS[name]
+        for rule in obj.get("rules", ())
+    ]
+
+
+def need_of(entry: audit.Entry) -> Need | None:
+    words = entry.path.partition("?")[0].strip("/").split("/")
+    group = words[1] if words[0] == "apis" else ""
+    rest = words[3:] if words[0] == "apis" else words[2:]
+    place = rest[1] if rest[:1] == ["namespaces"] and len(rest) > 2 else ""
+    return (entry.verb, group, entry.resource, place, entry.name) if entry.resource else None
+
+
+def covers(need: Need, verb: str, group: str, resource: str, place: str, name: str) -> bool:
+    return (
+        need[:3] == (verb, group, resource)
+        and (not place or need[3] == place)
+        and (not name or need[4] == name)
+    )
