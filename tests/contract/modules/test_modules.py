@@ -33,6 +33,7 @@ CASES = {
         changes=True,
     ),
     "calico_info": Case({"review": True}),
+    "calico_interfaces": Case({"uses": [], "local_v4": "127.0.0.1", "pods": []}),
     "calico_rollout": Case({"wait": "none"}),
     "cluster_info": Case({"host": "https://127.0.0.1:1", "api_key": SECRET, "required": False}),
     "kube_proxy_facts": Case(),
