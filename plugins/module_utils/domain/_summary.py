@@ -38,7 +38,12 @@ def summary_lines(report: dict[str, Any], width: int) -> list[str]:
     if report["could_not_check"] and report["cluster"]["available"]:
         blind = "; ".join(entry["what"] for entry in report["could_not_check"])
         lines += _labelled("Blind to", blind, width, indent=0)
-    return lines
+    return [_printable(line) for line in lines]
+
+
+def _printable(line: str) -> str:
+    """Return a line that cannot steer the terminal: nodes' words are in it, a broken one's too."""
+    return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
 
 
 def _head(report: dict[str, Any]) -> list[str]:

@@ -191,3 +191,10 @@ def test_methods_of_many_parts_are_not_offered() -> None:
     assert [m.partition("=")[0] for m in table(32, 8)][2:] == ["cidr", "interface"]
     assert [m.partition("=")[0] for m in table(32, 9)] == ["first-found", "kubernetes-internal-ip"]
     assert "cidr=10.0.0.0/20" in table(24, 16)
+
+
+def test_words_of_a_node_cannot_steer_the_terminal() -> None:
+    nasty = host(2, state="failed", error="gone\x1b[2J\x1b]0;all is well\x07 \u202eend")
+    lines = report(cluster(), [host(1), nasty, host(3)])["summary"]
+    assert all(line.isprintable() for line in lines)
+    assert "gone?[2J?]0;all is well? ?end" in " ".join(" ".join(lines).split())
