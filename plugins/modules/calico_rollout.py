@@ -96,7 +96,7 @@ first_nodes:
   elements: str
   returned: always
 nodes:
-  description: Per Linux node that has a pod or is expected to.
+  description: By name each Linux node that has a pod or is expected to. The values have these keys.
   type: dict
   returned: always
   contains:
