@@ -62,8 +62,8 @@ def read(
 def have(api: Api, hold: Hold | None = None) -> tuple[str, Have | None]:
     """Return how Calico is installed, and what a change works with: read anew at each attempt.
 
-    Pods are read only if the ``hold`` depends on them. None in place of `Have` where there is
-    nothing to change. Raises `ClusterError`.
+    CRD and pods are read only if the ``hold`` depends on them. None in place of `Have` where there
+    is nothing to change. Raises `ClusterError`.
     """
     raw = _objects(Lister(api))
     facts = _calico_install.facts_of(raw["daemonsets"], raw["installations"], raw["config_maps"])
@@ -72,11 +72,11 @@ def have(api: Api, hold: Hold | None = None) -> tuple[str, Have | None]:
         return str(facts["install"]), None
     by_name = {i["metadata"]["name"]: i for i in raw["installations"]}
     daemonset = _named(raw["daemonsets"], facts["daemonset"])
-    crd = None
-    if facts["install"] == "operator":
+    pod, longest, crd = None, None, None
+    if hold and hold.mode == "min-ready-seconds" and target["kind"] == "Installation":
         lister = Lister(api)
         crd = lister.read_one("customresourcedefinitions", _CRD)
-    pod, longest = None, None
+        raise_first(lister)
     if hold and hold.mode == "on-delete" and hold.canary and daemonset:
         pod = _pod_on(api, daemonset, hold.canary)
     elif hold and hold.mode == "min-ready-seconds" and daemonset:

@@ -27,8 +27,9 @@ class Have:
     """What the cluster holds: raw objects, None where there is none.
 
     ``target``: kind, namespace, name of what is written. ``canary_pod``: calico-node's pod on the
-    canary, only read for a hold by on-delete. ``longest_hold``: seconds that min-ready-seconds can
-    hold at most (None: no pod is ready), only read for that.
+    canary, only read for a hold by on-delete. ``min_ready_seconds``: whether the CRD has it, and
+    ``longest_hold``: for how many seconds it can hold at most (None: no pod is ready), only read
+    for that hold.
     """
 
     target: Obj

@@ -716,6 +716,17 @@ def test_a_missing_right_is_named(operator: Client, double: Double, tmp_path: Pa
     ]
 
 
+def test_a_crd_that_may_not_be_read_is_no_crd_without_the_field(
+    operator: Client, double: Double, tmp_path: Path
+) -> None:
+    mint.user(double.kubeconfig, "no-crds", READ[:3], tmp_path / "config")
+    api = world.connect(tmp_path / "config")
+    with pytest.raises(ClusterError, match="get on customresourcedefinitions"):
+        change(api, HELD, True)
+    assert change(api, INTERNAL, True)["changed"]
+    assert _calico_read.read(api, {})["crd_min_ready_seconds"] is None
+
+
 @pytest.mark.parametrize("resource", ["nodes", "daemonsets", "installations"])
 def test_what_cannot_be_read_is_named(
     operator: Client, double: Double, tmp_path: Path, resource: str
