@@ -70,7 +70,7 @@ def calico_ds(
     method: str | None = None,
     namespace: str = "calico-system",
     ip: str | None = "autodetect",
-    image: str = "quay.io/calico/node:v3.28.2",
+    image: str = "registry.example/calico/node:v3.28.2",
     extra: list[dict[str, Any]] | None = None,
     name: str = "calico-node",
     containers: tuple[str, ...] = (),

@@ -16,7 +16,9 @@ CRITICAL, WARNING, INFO = "critical", "warning", "info"
 SEVERITIES = (CRITICAL, WARNING, INFO)
 
 # Playbooks that a remedy may name and that exist today; others come with later releases.
-SHIPPED_PLAYBOOKS = frozenset({"k8snet.cni.audit", "k8snet.cni.baseline"})
+SHIPPED_PLAYBOOKS = frozenset(
+    {"k8snet.cni.audit", "k8snet.cni.baseline", "k8snet.cni.calico_autodetection"}
+)
 
 # id -> (title, severity unless the finding says otherwise)
 CATALOGUE: dict[str, tuple[str, str]] = {

@@ -116,7 +116,7 @@ def coredns(on: str, address: str) -> list[Obj]:
     """Return CoreDNS: Service, Deployment, and one pod on node ``on`` with the given address."""
     labels = {"k8s-app": "kube-dns"}
     meta = {"namespace": "kube-system", "labels": labels}
-    spec = {"containers": [{"name": "coredns", "image": "registry.k8s.io/coredns/coredns:v1.12.0"}]}
+    spec = {"containers": [{"name": "coredns", "image": "coredns/coredns:v1.12.0"}]}
     ports = [
         {"name": "dns", "port": 53, "protocol": "UDP"},
         {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
@@ -178,7 +178,7 @@ def _calico_container(version: str, backend: str, env: list[Obj]) -> Obj:
     name = {"fieldRef": {"fieldPath": "spec.nodeName"}}
     return {
         "name": "calico-node",
-        "image": f"docker.io/calico/node:{version}",
+        "image": f"calico/node:{version}",
         "env": [
             {"name": "DATASTORE_TYPE", "value": "kubernetes"},
             {"name": "NODENAME", "valueFrom": name},
@@ -211,7 +211,7 @@ def canal(version: str) -> list[Obj]:
     """Return Canal: Calico for policy only, so it detects nothing; flannel's canal_iface counts."""
     env = [{"name": "CLUSTER_TYPE", "value": "k8s,canal"}, {"name": "IP", "value": ""}]
     container = _calico_container(version, "none", env)
-    flannel = {"name": "kube-flannel", "image": "docker.io/flannel/flannel:v0.24.4"}
+    flannel = {"name": "kube-flannel", "image": "flannel/flannel:v0.24.4"}
     net_conf = '{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}'
     data = {"canal_iface": "", "masquerade": "true", "net-conf.json": net_conf}
     return [
@@ -251,7 +251,7 @@ def antrea(version: str, *, proxy_all: bool = False) -> list[Obj]:
         "antrea-controller.conf": _CONTROLLER_CONF,
         "antrea-cni.conflist": '{"cniVersion": "0.3.0", "name": "antrea", "plugins": []}\n',
     }
-    image = f"docker.io/antrea/antrea-agent-ubuntu:{version}"
+    image = f"antrea/antrea-agent-ubuntu:{version}"
     volume = {"name": "antrea-config", "configMap": {"name": "antrea-config"}}
     agent = {"app": "antrea", "component": "antrea-agent"}
     controller = {"app": "antrea", "component": "antrea-controller"}
@@ -261,7 +261,7 @@ def antrea(version: str, *, proxy_all: bool = False) -> list[Obj]:
         "containers": [
             {
                 "name": "antrea-controller",
-                "image": f"docker.io/antrea/antrea-controller-ubuntu:{version}",
+                "image": f"antrea/antrea-controller-ubuntu:{version}",
             }
         ],
     }
@@ -315,7 +315,7 @@ def kube_proxy(version: str = "v1.33.5", mode: str = "iptables") -> list[Obj]:
         "ipvs:\n  strictARP: false\n"
         f"mode: {mode}\n"
     )
-    container = {"name": "kube-proxy", "image": f"registry.k8s.io/kube-proxy:{version}"}
+    container = {"name": "kube-proxy", "image": f"kube-proxy:{version}"}
     return [
         config_map("kube-system", "kube-proxy", {"config.conf": conf}),
         daemonset("kube-system", "kube-proxy", {"k8s-app": "kube-proxy"}, [container]),

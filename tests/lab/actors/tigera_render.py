@@ -120,7 +120,7 @@ def daemonset(installation: Obj, spec: Obj, version: str) -> Obj:
     own = (spec.get("calicoNodeDaemonSet") or {}).get("spec") or {}
     container = {
         "name": "calico-node",
-        "image": f"docker.io/calico/node:{version}",
+        "image": f"calico/node:{version}",
         "env": environment(spec),
     }
     template = {

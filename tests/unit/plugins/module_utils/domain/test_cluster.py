@@ -201,7 +201,7 @@ def test_no_method_has_no_words(value: Any) -> None:
 @pytest.mark.parametrize(
     ("image", "version"),
     [
-        ("docker.io/calico/node:v3.28.2", "v3.28.2"),
+        ("registry.example/calico/node:v3.28.2", "v3.28.2"),
         ("registry:5000/calico/node:v3.28.2@sha256:00ff", "v3.28.2"),
         ("registry:5000/calico/node", None),
         ("antrea/antrea-agent-ubuntu:latest", None),

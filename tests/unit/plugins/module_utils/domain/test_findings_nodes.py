@@ -72,7 +72,7 @@ def kube_proxy_ds(mode: str = "", desired: int = 3) -> tuple[dict[str, Any], dic
     ds = daemonset(
         "kube-proxy",
         "kube-system",
-        [{"name": "kube-proxy", "image": "registry.k8s.io/kube-proxy:v1.31.0"}],
+        [{"name": "kube-proxy", "image": "registry.example/kube-proxy:v1.31.0"}],
         ("kube-proxy",),
         desired,
     )
