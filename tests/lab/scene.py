@@ -27,6 +27,7 @@ Found = TypeVar("Found")
 
 #: Where the actors lie on a node.
 PROGRAM, KUBECONFIG = "/opt/k8snet-actors.pyz", "/etc/k8snet-actors.kubeconfig"
+AGENT_UNIT = "k8snet-calico-node"
 
 #: Seconds between two of calico-node's detections. The real one takes 60.
 POLL = 2.0
@@ -34,11 +35,17 @@ ADDRESS = "projectcalico.org/IPv4Address"
 
 
 class Scene:
-    """A cluster on a lab. Every node has one pod; that of ``dns_node`` answers DNS."""
+    """A cluster on a lab. Every node has one pod; that of ``dns_node`` answers DNS.
 
-    def __init__(self, lab: Lab, dns_node: str = "node1") -> None:
+    ``kubeconfig``: of another API inside the lab's network; None for the lab's own. The nodes
+    follow the cluster that was set or joined last.
+    """
+
+    def __init__(self, lab: Lab, dns_node: str = "node1", kubeconfig: Path | None = None) -> None:
         self.lab = lab
         self.dns_node = dns_node
+        self.kubeconfig = kubeconfig or lab.kubeconfig
+        self.central: subprocess.Popen[bytes] | None = None
         self.nodes = [str(node["name"]) for node in lab.status()["nodes"]]
 
     def set(self, cni: str = "calico-operator", poll: float = POLL, *extra: str) -> None:
@@ -51,13 +58,16 @@ class Scene:
         self._inside("tests.lab.actors.cluster", *seed, *self._kubeconfig(), *extra)
         self._start_central_actors()
         detects = cni in ("calico-operator", "calico-manifest")
-        with ThreadPoolExecutor(len(self.nodes)) as pool:
-            list(
-                pool.map(lambda node: self._start_node(node, poll if detects else None), self.nodes)
-            )
+        self.join(poll if detects else None)
         if detects:
             self.await_settled()
-        (self.lab.run / "scene").write_text(cni)
+        if self.kubeconfig == self.lab.kubeconfig:
+            (self.lab.run / "scene").write_text(cni)
+
+    def join(self, poll: float | None = POLL) -> None:
+        """Makes the lab's nodes those of this cluster; ``poll`` None: without calico-node."""
+        with ThreadPoolExecutor(len(self.nodes)) as pool:
+            list(pool.map(lambda node: self._start_node(node, poll), self.nodes))
 
     def stored(self) -> dict[str, str | None]:
         """Returns node -> Calico's stored IPv4 address with its prefix, None where it has none."""
@@ -105,7 +115,7 @@ class Scene:
                 )
 
     def _kubeconfig(self) -> list[str]:
-        return ["--kubeconfig", str(self.lab.kubeconfig)]
+        return ["--kubeconfig", str(self.kubeconfig)]
 
     def _inside(self, module: str, *arguments: str) -> str:
         command = [sys.executable, "-m", module, *arguments]
@@ -118,7 +128,7 @@ class Scene:
         """Starts operator and controllers inside the lab: they end with it."""
         command = [sys.executable, "-u", "-m", "tests.lab.actors", "run", "operator", "daemonset"]
         with open(self.lab.run / "actors.log", "ab") as log:
-            subprocess.Popen(
+            self.central = subprocess.Popen(
                 self.lab.inside([*command, *self._kubeconfig()]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -129,13 +139,15 @@ class Scene:
     def _start_node(self, node: str, poll: float | None) -> None:
         number = int(node.removeprefix("node"))
         self._copy(node, bundle.build(self.lab.run / f"{node}.pyz").read_bytes(), PROGRAM)
-        self._copy(node, self.lab.kubeconfig.read_bytes(), KUBECONFIG)
+        self._copy(node, self.kubeconfig.read_bytes(), KUBECONFIG)
         pods = f"pods up --pod-cidr {content.pod_cidr(number)}"
         pods += " --dns" if node == self.dns_node else ""
         self.lab.ssh(node, f"sudo python3 {PROGRAM} {pods}")
+        running = f"systemctl is-active --quiet {AGENT_UNIT}"
+        self.lab.ssh(node, f"if {running}; then sudo systemctl stop {AGENT_UNIT}; fi")
         if poll is not None:
             agent = f"calico-node --kubeconfig {KUBECONFIG} --node {node} --poll {poll} --sync 0.5"
-            unit = "sudo systemd-run --quiet --collect --unit k8snet-calico-node"
+            unit = f"sudo systemd-run --quiet --collect --unit {AGENT_UNIT}"
             self.lab.ssh(node, f"{unit} python3 {PROGRAM} {agent}")
 
     def _copy(self, node: str, content_: bytes, path: str) -> None:
