@@ -172,7 +172,7 @@ class Edit:
         for depth in range(len(path) - 1, 0, -1):
             parent = path[:depth]
             was = look(former, parent)
-            if look(self.after, parent) == {} and was != {}:
+            if look(self.after, parent) == {}:
                 place = look(self.after, parent[:-1])
                 if was is None:
                     place[parent[-1]] = None

@@ -91,6 +91,10 @@ def test_what_is_so_already_is_no_step() -> None:
     change.drop(("spec", "a", "c"), "Drop c")
     assert change.steps == []
     assert change.write() is None
+    typed = edit({"a": True})
+    typed.put(("spec", "a"), 1, "Set a")
+    assert typed.after["spec"] == {"a": 1}
+    assert len(typed.steps) == 1
 
 
 def test_the_diff_tells_absent_from_null_and_from_nothing_in_it() -> None:
