@@ -204,11 +204,8 @@ def restore_manifest_methods(edit: Edit, former: Obj) -> None:
 
 
 def _rejoined(env: list[Obj], was: list[Obj], names: list[str]) -> list[Obj]:
-    """Return the other variables as they are now, with ours as and where they were."""
-    others = [e for e in env if e.get("name") not in names]
-    if others == [e for e in was if e.get("name") not in names]:
-        return list(was)
-    found = list(others)
+    """Return the other variables as they are now, with ours as they were, and where."""
+    found = [e for e in env if e.get("name") not in names]
     for place, entry in enumerate(was):
         if entry.get("name") in names:
             found.insert(min(place, len(found)), entry)
