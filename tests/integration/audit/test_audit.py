@@ -288,6 +288,22 @@ def test_an_empty_inventory_is_told(auditor: Auditor, tmp_path: Path) -> None:
     assert "k8snet_hosts" in run.said
 
 
+def test_a_group_named_in_the_inventory_is_told_and_no_clean_audit(
+    auditor: Auditor, lab: Lab, tmp_path: Path
+) -> None:
+    # Plays choose their hosts before they see the inventory's variables.
+    text = lab.inventory.read_text().replace("k8snet_hosts:", "workers:", 1)
+    (tmp_path / "workers.yml").write_text(text + "all:\n  vars:\n    k8snet_hosts: workers\n")
+    inventory = (tmp_path / "workers.yml",)
+    run = auditor.play("audit", "-e", f"k8snet_report_dir={auditor.reports}", inventory=inventory)
+    assert run.code == 2
+    assert "NOD009" in run.said
+    run = auditor.play("baseline", inventory=inventory)
+    assert run.code == 2
+    assert "node1, node2, node3 were not recorded" in run.said
+    assert auditor.play("baseline", "-e", "k8snet_hosts=workers", inventory=inventory).code == 0
+
+
 @pytest.mark.full
 def test_four_states_of_nodes_are_told_apart(
     auditor: Auditor, scene: Scene, lab: Lab, tmp_path: Path
