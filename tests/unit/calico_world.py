@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.k8snet.cni.plugins.module_utils.cluster import _client
+from ansible_collections.k8snet.cni.plugins.module_utils.cluster import _calico_read, _client
+from ansible_collections.k8snet.cni.plugins.module_utils.cluster._calico_write import (
+    Request,
+    change,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_fields import Hold
 
 from tests.lab import crds
 from tests.lab.api.client import ApiStatus, Client
@@ -28,6 +33,11 @@ DEFAULT = f"{INSTALLATIONS}/default"
 OVERLAY = f"{INSTALLATIONS}/overlay"
 MANIFEST = "/apis/apps/v1/namespaces/kube-system/daemonsets/calico-node"
 V4, V6 = "nodeAddressAutodetectionV4", "nodeAddressAutodetectionV6"
+
+INTERNAL = Request(methods={4: "kubernetes-internal-ip"})
+HELD = Request(
+    methods={4: "kubernetes-internal-ip"}, hold=Hold("min-ready-seconds", min_ready_seconds=900)
+)
 
 REAL = os.environ.get("K8SNET_REAL_DATA")
 RELEASES = ("v3.24.5", "v3.28.2", "v3.32.1")
@@ -139,3 +149,28 @@ def clear(client: Client) -> None:
     for daemonset in client.items("/apis/apps/v1/daemonsets"):
         meta = daemonset["metadata"]
         client.delete(f"/apis/apps/v1/namespaces/{meta['namespace']}/daemonsets/{meta['name']}")
+
+
+def before(api: _client.Api) -> Obj:
+    """What calico_info says, as a bundle keeps it: through JSON."""
+    found: Obj = json.loads(json.dumps(_calico_read.read(api, {})))
+    return found
+
+
+def restore(api: _client.Api, undo: Obj, check_mode: bool = False) -> Obj:
+    return change(api, Request(restore=True, undo=undo), check_mode)
+
+
+def both(api: _client.Api, request: Request) -> Obj:
+    """Check, apply, apply again: check tells what apply does, and that is all."""
+    planned = change(api, request, True)
+    result = change(api, request, False)
+    again = change(api, request, False)
+    for key in ("changed", "diff", "plan", "patches", "target"):
+        assert planned[key] == result[key], key
+    for name in ("object", "overlay"):
+        if planned[name]:
+            assert content(planned[name]) == content(result[name])
+    assert not again["changed"]
+    assert again["diff"] == again["plan"] == again["patches"] == []
+    return result

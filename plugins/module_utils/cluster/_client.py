@@ -25,6 +25,10 @@ from urllib.parse import urlencode
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.parameters import env_fallback
+from ansible_collections.k8snet.cni.plugins.module_utils.cluster._errors import (
+    ClusterError as ClusterError,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.cluster._errors import short, status_error
 
 try:
     import kubernetes.client
@@ -64,28 +68,6 @@ AUTH_ARGUMENT_SPEC: dict[str, Any] = {
     },
     "timeout": {"type": "int", "default": 30},
 }
-
-
-class ClusterError(Exception):
-    """The API server could not be asked, or said no.
-
-    ``kind``: none (nothing configured), config, unreachable, tls, unauthorized, forbidden,
-    not_found, gone, conflict or http. ``status`` is the HTTP status, None where none was received.
-    ``retry_after``: seconds that the server asked to wait, None if it did not.
-    """
-
-    def __init__(
-        self,
-        kind: str,
-        message: str,
-        status: int | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-        self.status = status
-        self.retry_after = retry_after
 
 
 class Api:
@@ -170,7 +152,7 @@ class Api:
             answer = None
         if response.status >= 400:
             detail = answer.get("message") if isinstance(answer, dict) else None
-            error = _status_error(method, path, self.server, response.status, detail)
+            error = status_error(method, path, self.server, response.status, detail)
             wait = str(response.headers.get("Retry-After") or "")
             error.retry_after = float(wait) if wait.isdigit() else None
             raise error
@@ -188,59 +170,15 @@ class Api:
         if "SSL" in type(reason).__name__ or "certificate" in str(reason).lower():
             return ClusterError(
                 "tls",
-                f"Failed to trust the API server {self.server}: {_short(reason)}. Give the "
+                f"Failed to trust the API server {self.server}: {short(reason)}. Give the "
                 "cluster's CA with 'ca_cert' or in the kubeconfig, or call the server by a name "
                 "that its certificate holds.",
             )
         return ClusterError(
             "unreachable",
-            f"Failed to reach the API server {self.server}: {_short(reason)}. Check the address in "
+            f"Failed to reach the API server {self.server}: {short(reason)}. Check the address in "
             "the kubeconfig, routes and firewalls between this controller and the server.",
         )
-
-
-def _short(reason: object) -> str:
-    """Return an exception's words without urllib3's object representation before them."""
-    text = re.sub(r"^<?[\w.]*(Connection|Pool)\b[^:]*?(\bat 0x[0-9a-f]+)?>?:\s*", "", str(reason))
-    text = re.sub(r"^\w*Connection(Pool)?\(host=[^)]*\):\s*", "", text)
-    return (text or type(reason).__name__).rstrip(". ")
-
-
-def access(method: str, path: str) -> str:
-    """Return verb and resource of a request as RBAC names them: "patch on daemonsets.apps"."""
-    parts = path.strip("/").split("/")
-    group = parts[1] if parts[0] == "apis" and len(parts) > 1 else ""
-    rest = parts[3:] if group else parts[2:]
-    if rest[:1] == ["namespaces"] and len(rest) > 2:
-        rest = rest[2:]
-    resource = "/".join([*rest[:1], *rest[2:3]])
-    named = len(rest) > 1
-    verbs = {"GET": "get" if named else "list", "POST": "create", "PUT": "update"}
-    verb = verbs.get(method, method.lower())
-    return f"{verb} on {resource}{'.' + group if group else ''}"
-
-
-def _status_error(
-    method: str, path: str, server: str, status: int, detail: str | None
-) -> ClusterError:
-    said = f": {detail.rstrip('. ')}" if detail else ""
-    verb = "read" if method == "GET" else "write"
-    if status == 401:
-        return ClusterError(
-            "unauthorized",
-            f"Failed to log in to {server}: 401, the token or certificate is invalid or has "
-            "expired. Renew the credentials in the kubeconfig, or 'api_key'.",
-            status,
-        )
-    if status == 403:
-        return ClusterError(
-            "forbidden",
-            f"Failed to {verb} {path}{said or ': 403'}. Grant the account the verb "
-            f"{access(method, path)} (RBAC).",
-            status,
-        )
-    kind = {404: "not_found", 409: "conflict", 410: "gone"}.get(status, "http")
-    return ClusterError(kind, f"Failed to {verb} {path} on {server}: {status}{said}.", status)
 
 
 def connect(params: dict[str, Any]) -> Api:
