@@ -160,14 +160,14 @@ class Run:
         lock["wait_timeout"] = 60
         return [
             ("cluster_info", self._cluster),
-            ("calico_info, rights asked", self._calico),
-            ("calico_autodetection_plan", self._plan),
+            ("calico_info with rights", self._calico),
+            ("plan (filter)", self._plan),
             ("run_lock", lambda: run_lock.run({**lock, "state": "held"}, False)),
             ("undo_bundle in a Secret", self._keep),
-            ("calico_autodetection, held", lambda: self._change(hold=True)),
-            ("calico_rollout, one look", self._look),
-            ("calico_autodetection, released", lambda: self._change(undo=True)),
-            ("calico_autodetection, restored", lambda: self._change(restored=True)),
+            ("method changed, held", lambda: self._change(hold=True)),
+            ("calico_rollout, a look", self._look),
+            ("hold released", lambda: self._change(undo=True)),
+            ("all restored", lambda: self._change(restored=True)),
             ("run_lock released", lambda: run_lock.run({**lock, "state": "released"}, False)),
         ]
 
