@@ -128,7 +128,7 @@ def tell(seconds: dict[str, float]) -> None:
 
 def run() -> None:
     os.environ.setdefault("K8SNET_LAB", "demo")
-    reports = cache_dir() / "demo"
+    reports = cache_dir() / "reports" / os.environ["K8SNET_LAB"]
     reports.mkdir(mode=0o700, parents=True, exist_ok=True)
     seconds: dict[str, float] = {}
     with phase("Three nodes with kernels of their own, a hypervisor's switch, an API", seconds):

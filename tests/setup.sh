@@ -94,7 +94,12 @@ venv_path() {
 virtual_environment() {
     local venv
     venv=$(venv_path)
-    [ -e "$venv/complete" ] && return
+    if [ -e "$venv/complete" ]; then
+        touch "$venv/complete"
+        return
+    fi
+    # Those of former requirements, unless something may still use them.
+    find "$cache" -maxdepth 2 -path '*/venv-*/complete' -mtime +7 -printf '%h\0' | xargs -0 -r rm -rf
     say "virtual environment: $venv (once, about a minute)"
     rm -rf "$venv"
     "$(find_python)" -m venv "$venv"

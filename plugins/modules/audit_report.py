@@ -81,7 +81,9 @@ digest:
   type: str
   returned: success
 secret_data:
-  description: The report as C(data) of a Secret, null unless O(secret=true).
+  description:
+    - The report as C(data) of a Secret, null unless O(secret=true). C(generated_at) is left out, so that the Secret changes
+      only when the findings do.
   type: dict
   returned: success
 """
@@ -122,7 +124,9 @@ def run(params: dict[str, Any], now: datetime) -> dict[str, Any]:
     report = {k: v for k, v in params["report"].items() if k != "summary"}
     report = {"generated_at": now.strftime("%Y-%m-%dT%H:%M:%SZ"), **report}
     text = (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode()
-    data = secret_data(text) if params["secret"] else None
+    # Without the time, so that the Secret is written again only when the findings differ.
+    kept = {k: v for k, v in report.items() if k != "generated_at"}
+    data = secret_data(json.dumps(kept, sort_keys=True).encode()) if params["secret"] else None
     folder = Folder(params["path"])
     try:
         before = former(folder)

@@ -73,7 +73,7 @@ def decide(
     scope = match(hosts, cluster["nodes"])
     decision = Decision()
     _judge_install(decision, calico, options)
-    _judge_scope(decision, scope, options.get("accept_unseen") or [])
+    _judge_scope(decision, scope, names_of(options.get("accept_unseen")))
     for family in FAMILIES:
         _decide_family(decision, cluster, scope, family, options)
     hold = hold_mode(calico, options)
@@ -116,7 +116,13 @@ def _judge_install(decision: Decision, calico: dict[str, Any], options: dict[str
             )
 
 
-def _judge_scope(decision: Decision, scope: Scope, accepted: list[str]) -> None:
+def names_of(value: Any) -> set[str]:
+    """Return names given as a list, or as ``-e name=a,b`` hands them on: one string."""
+    names = value.split(",") if isinstance(value, str) else value or ()
+    return {str(name).strip() for name in names}
+
+
+def _judge_scope(decision: Decision, scope: Scope, accepted: set[str]) -> None:
     for view in scope.views:
         if view.node is None or view.state in (VISITED, NOT_LINUX):
             continue

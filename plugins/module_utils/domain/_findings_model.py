@@ -22,7 +22,7 @@ SHIPPED_PLAYBOOKS = frozenset(
 
 # id -> (title, severity unless the finding says otherwise)
 CATALOGUE: dict[str, tuple[str, str]] = {
-    "API001": ("No access to the cluster", WARNING),
+    "API001": ("No access to the cluster", CRITICAL),
     "API002": ("A resource of the cluster could not be read", WARNING),
     "CAL001": ("Calico uses an address that is not the Node's InternalIP", CRITICAL),
     "CAL002": ("Calico's next detection would move the address", CRITICAL),

@@ -244,18 +244,18 @@ def test_without_a_cluster_the_nodes_are_examined_all_the_same(auditor: Auditor)
 
 
 @pytest.mark.full
-def test_an_expired_token_is_a_warning_and_no_abort(
+def test_an_expired_token_fails_the_run_and_the_nodes_are_examined_all_the_same(
     auditor: Auditor, lab: Lab, tmp_path: Path
 ) -> None:
     config = json.loads(lab.kubeconfig.read_text())
     config["users"][0]["user"]["token"] = "expired-t0ken"
     (tmp_path / "old").write_text(json.dumps(config))
     run = auditor.audit(kubeconfig=tmp_path / "old")
-    assert ("warning", "API001", "cluster") in run.told
+    assert ("critical", "API001", "cluster") in run.told
     assert "has expired" in run.said
     assert "expired-t0ken" not in run.said + json.dumps(run.report)
-    strict = auditor.audit("-e", "k8snet_fail_on=warning", kubeconfig=tmp_path / "old")
-    assert strict.code == 2
+    assert run.code == 2
+    assert run.report["counts"]["visited"] == 3
 
 
 def test_a_node_that_cannot_be_reached_or_examined_is_a_finding_and_no_abort(

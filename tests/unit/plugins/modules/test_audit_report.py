@@ -181,7 +181,14 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 def test_the_secret_holds_the_whole_report(tmp_path: Path) -> None:
     data = write(tmp_path, BAD, secret=True)["secret_data"]
     unpacked = gzip.decompress(base64.b64decode(data["findings.json.gz"]))
-    assert unpacked == (tmp_path / "findings.json").read_bytes()
+    written = json.loads((tmp_path / "findings.json").read_text())
+    del written["generated_at"]
+    assert json.loads(unpacked) == written
+
+
+def test_the_secret_is_the_same_until_the_findings_differ(tmp_path: Path) -> None:
+    first, second = (write(tmp_path, BAD, secret=True)["secret_data"] for _ in range(2))
+    assert first == second
 
 
 def test_a_report_too_large_for_a_secret_is_refused_before_anything_is_written(

@@ -158,6 +158,13 @@ def test_an_unseen_node_blocks_unless_it_is_accepted() -> None:
     assert other["unverified"] == ["node3"]
 
 
+def test_a_string_of_accepted_nodes_is_a_list_of_whole_names() -> None:
+    facts, inventory = incident()
+    inventory[2] = host(3, state="unreachable")
+    assert plan(facts, inventory, accept_unseen="node1, node3")["refusals"] == []
+    assert "node3 was not visited" in refusal(plan(facts, inventory, accept_unseen="node33"))
+
+
 def test_a_node_outside_the_inventory_and_one_left_out_block_too() -> None:
     facts, inventory = incident()
     assert "node3 is not in the inventory" in refusal(plan(facts, inventory[:2]))

@@ -312,8 +312,8 @@ def test_two_hosts_that_are_one_node_are_told() -> None:
 
 def test_an_empty_inventory_is_told_with_the_remedy() -> None:
     found = run(cluster(available=False), [])
-    assert [(f.id, f.severity) for f in found] == [("NOD008", "critical"), ("API001", "warning")]
-    assert "k8snet_hosts" in found[0].remedy.text
+    assert [(f.id, f.severity) for f in found] == [("API001", "critical"), ("NOD008", "critical")]
+    assert "k8snet_hosts" in found[1].remedy.text
 
 
 def test_hosts_that_nobody_left_out_are_missed() -> None:
@@ -324,9 +324,9 @@ def test_hosts_that_nobody_left_out_are_missed() -> None:
     assert "-e k8snet_hosts=" in found.remedy.commands[0]
 
 
-def test_a_cluster_that_refuses_is_a_warning_and_says_what_stays_unknown() -> None:
+def test_a_cluster_that_refuses_is_critical_and_says_what_stays_unknown() -> None:
     (found,) = run(cluster(available=False))
-    assert (found.id, found.severity) == ("API001", "warning")
+    assert (found.id, found.severity) == ("API001", "critical")
     assert "401" in found.summary
     assert len(found.evidence["could_not_check"]) == 6
 
@@ -350,5 +350,5 @@ def test_node_findings_need_no_cluster() -> None:
     inventory = with_ovs(flow_restore_wait=True)
     inventory[1] = host(2, changes=[drift("added", "eth1", after=["10.1.0.5/24"])])
     found = run(cluster(available=False), inventory)
-    assert ids(found) == ["OVS001", "API001", "NIC002"]
-    assert found[0].subject == "n1"
+    assert ids(found) == ["API001", "OVS001", "NIC002"]
+    assert found[1].subject == "n1"
