@@ -66,9 +66,10 @@ def decide(
     canary_seconds, dns_name,
     override_owner (bool).
 
-    ``former``: Node -> {v4, v6}, what is stored now. ``table``: a row per Node and family, ``{node, family, before, after, interface, reason,
-    changes}``. ``probes``: what each visited node is asked, see `_probes`. ``hold``: how the
-    roll-out is held after its first node, see `_calico_hold.hold_mode`.
+    ``former``: Node -> {v4, v6}, what is stored now. ``table``: a row per Node and family, ``{node,
+    family, before, after, interface, reason, changes}``. ``probes``: what each visited node is
+    asked, see `_probes`. ``hold``: how the roll-out is held after its first node, see
+    `_calico_hold.hold_mode`.
     """
     scope = match(hosts, cluster["nodes"])
     decision = Decision()
