@@ -112,9 +112,13 @@ def snapshot(nic: dict[str, Any]) -> dict[str, Any]:
     commands = []
     if nic["kind"] == "vxlan":
         made = ["ip", "link", "add", name, "mtu", str(nic["mtu"]), "type", "vxlan"]
-        for word, value in (("id", tunnel.get("id")), ("local", tunnel.get("local")),
-                            ("remote", tunnel.get("remote")), ("dev", nic["parent"]),
-                            ("dstport", tunnel.get("port"))):  # fmt: skip
+        for word, value in (
+            ("id", tunnel.get("id")),
+            ("local", tunnel.get("local")),
+            ("remote", tunnel.get("remote")),
+            ("dev", nic["parent"]),
+            ("dstport", tunnel.get("port")),
+        ):
             made += [word, str(value)] if value is not None else []
         commands.append(" ".join([*made, "nolearning"]))
         commands += [f"ip link set {name} address {nic['mac']}"] * bool(nic["mac"])

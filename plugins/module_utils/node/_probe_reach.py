@@ -109,14 +109,13 @@ class _Echo:
 
     def send(self, target: _Target) -> None:
         packet = words.echo_request(self.family, self.ident, self.token, target.index)
-        assert self.socket is not None
-        self.socket.sendto(packet, (target.where.text, 0))
+        if self.socket is not None:
+            self.socket.sendto(packet, (target.where.text, 0))
 
     def received(self) -> list[int]:
         """Return the indexes of the targets whose replies have arrived."""
         found: list[int] = []
-        assert self.socket is not None
-        while True:
+        while self.socket is not None:
             try:
                 packet = self.socket.recv(2048)
             except OSError:  # nothing more; or an error of a packet that nobody waits for
@@ -124,6 +123,7 @@ class _Echo:
             index = words.echo_index(self.family, packet, self.token, self.with_header)
             if index is not None:
                 found.append(index)
+        return found
 
 
 class Prober:
@@ -271,8 +271,8 @@ class Prober:
                 self._replies(key.data)
             else:
                 link = key.fileobj
-                assert isinstance(link, socket.socket)
-                if link in key.data.links:  # else answered by another port in this very round
+                # Not among them when another port has answered in this very round.
+                if isinstance(link, socket.socket) and link in key.data.links:
                     code = link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                     self._connected(key.data, link, code)
 

@@ -91,8 +91,20 @@ def _device(run: Run, name: str, local: str, parent: str, tunnel: str) -> None:
         have = None
     if have is None:
         settings = ("id", str(VNI), "dstport", str(PORT), "local", local, "dev", parent)
-        run("ip", "link", "add", DEVICE, "address", mac_of(name), "mtu", str(MTU), "type", "vxlan",
-           *settings, "nolearning")  # fmt: skip
+        run(
+            "ip",
+            "link",
+            "add",
+            DEVICE,
+            "address",
+            mac_of(name),
+            "mtu",
+            str(MTU),
+            "type",
+            "vxlan",
+            *settings,
+            "nolearning",
+        )
     addresses = json.loads(run("ip", "-j", "-4", "addr", "show", "dev", DEVICE))
     mine = [a["local"] for link in addresses for a in link.get("addr_info") or ()]
     for other in mine:
@@ -125,8 +137,19 @@ def _routes(run: Run, wanted: list[Peer]) -> None:
         run("ip", "route", "del", network, "proto", PROTO)
     for network, gateway in ways.items():
         if have.get(network) != gateway:
-            run("ip", "route", "replace", network, "via", gateway, "dev", DEVICE, "onlink",
-               "proto", PROTO)  # fmt: skip
+            run(
+                "ip",
+                "route",
+                "replace",
+                network,
+                "via",
+                gateway,
+                "dev",
+                DEVICE,
+                "onlink",
+                "proto",
+                PROTO,
+            )
 
 
 def _neighbours(run: Run, wanted: list[Peer]) -> None:
@@ -139,8 +162,18 @@ def _neighbours(run: Run, wanted: list[Peer]) -> None:
     }
     for peer in wanted:
         if neighbours.get(peer.gateway) != peer.mac:
-            run("ip", "neigh", "replace", peer.gateway, "lladdr", peer.mac, "dev", DEVICE,
-               "nud", "permanent")  # fmt: skip
+            run(
+                "ip",
+                "neigh",
+                "replace",
+                peer.gateway,
+                "lladdr",
+                peer.mac,
+                "dev",
+                DEVICE,
+                "nud",
+                "permanent",
+            )
     for gateway in set(neighbours) - {peer.gateway for peer in wanted}:
         run("ip", "neigh", "del", gateway, "dev", DEVICE)
 
