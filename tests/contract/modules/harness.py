@@ -135,7 +135,7 @@ def run_cases(cases: dict[str, Case], directory: Path) -> dict[str, dict[str, An
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     if done.returncode:
