@@ -261,6 +261,17 @@ def test_a_node_may_knowingly_stay_behind() -> None:
     assert not seen(raw, asked=other)["done"], "another one stayed behind"
 
 
+def test_what_is_wrong_on_a_node_left_behind_ends_nothing() -> None:
+    crash = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    raw = world(pods=[pod(1), pod(2), pod(3, ready=False, **crash)])
+    raw["daemonset"]["status"].update(numberUnavailable=1)
+    assert seen(raw)["stop"]
+    found = seen(raw, asked=Asked(EXPECT, accept=frozenset({"node3"})))
+    assert not found["stop"]
+    assert found["done"]
+    assert found["nodes"]["node3"]["problem"]
+
+
 def test_what_holds_is_told() -> None:
     raw = world(pods=[pod(1), pod(2, OLD), pod(3, OLD)])
     assert not seen(raw)["held"]
