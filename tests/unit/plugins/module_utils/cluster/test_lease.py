@@ -140,7 +140,10 @@ def test_a_lost_answer_is_read_back(
     if verb == "update":
         later(monkeypatch, 400)
     with world.faults(double, {"verbs": [verb], "path": "leases", "times": 1, **fault}):
-        assert lock(double, state=state)["changed"]
+        result = lock(double, state=state)
+    assert result["changed"]
+    assert result["plan"]
+    assert result["diff"]
     found = client.find(LEASE)
     assert (found is None) == (verb == "delete")
 
