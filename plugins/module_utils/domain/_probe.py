@@ -127,8 +127,9 @@ def sessions(table: str) -> list[tuple[str, str]]:
         if len(fields) < 4 or fields[3] != _ESTABLISHED:
             continue
         if fields[1].endswith(port) or fields[2].endswith(port):
-            found.append(tuple(_unpack(end.partition(":")[0]) for end in fields[1:3]))
-    return [(local, peer) for local, peer in found]
+            local, peer = (_unpack(end.partition(":")[0]) for end in fields[1:3])
+            found.append((local, peer))
+    return found
 
 
 def judge_bgp(found: list[tuple[str, str]], local: str | None, peers: list[str]) -> dict[str, Any]:

@@ -32,10 +32,7 @@ from tests.lab.api.providers import Listen, Provider, choose
 ROOT = Path(__file__).parents[3]
 NAMESPACE = "k8snet-system"
 FILES = {name: ROOT / "docs" / "rbac" / f"{name}.yml" for name in ("audit", "remediation")}
-OBJECTS = {
-    name: [obj for obj in yaml.safe_load_all(path.read_text()) if obj]
-    for name, path in FILES.items()
-}
+OBJECTS = {name: yaml.safe_load(path.read_text())["items"] for name, path in FILES.items()}
 PLURALS = {
     "Namespace": "/api/v1/namespaces",
     "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
