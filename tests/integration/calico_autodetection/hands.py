@@ -74,8 +74,8 @@ class Cluster:
         """Make a user with the rights that docs/rbac grants, but not with those named."""
         rules: list[Obj] = []
         for file in ("audit", "remediation"):
-            for obj in yaml.safe_load_all((ROOT / f"docs/rbac/{file}.yml").read_text()):
-                rules += (obj or {}).get("rules") or []
+            shipped = yaml.safe_load((ROOT / f"docs/rbac/{file}.yml").read_text())
+            rules += [rule for obj in shipped["items"] for rule in obj.get("rules", [])]
         for rule in rules:
             lost = {verb for verb, resource in without if resource in rule["resources"]}
             rule["verbs"] = [verb for verb in rule["verbs"] if verb not in lost]
@@ -192,10 +192,11 @@ class Operator:
                 "the change is written",
                 timeout=300,
             )
-            assert process.poll() is None
+            ended = process.poll()
         finally:
             process.send_signal(signal.SIGKILL)
-            process.communicate()
+            said, _ = process.communicate()
+        assert ended is None, said[-6000:]
 
 
 def settled(found: Obj) -> bool:
@@ -254,7 +255,8 @@ def other_api(lab: Lab, folder: Path, cni: str) -> Iterator[Cluster]:
         assert server.stdout is not None
         assert server.stdout.readline().startswith("ready ")
         seed = [sys.executable, "-m", "tests.lab.actors.cluster", "seed", "--kubeconfig"]
-        lab.exec([*seed, str(folder / "kubeconfig"), "--cni", cni], check=True, cwd=ROOT)
+        words = [str(folder / "kubeconfig"), "--cni", cni, "--dns-node", "node1"]
+        lab.exec([*seed, *words], check=True, cwd=ROOT)
         yield Cluster(lab, folder)
     finally:
         server.terminate()
