@@ -190,4 +190,5 @@ def test_an_object_of_somebody_else_is_refused_with_what_to_commit(
     override = Request(methods=INTERNAL.methods, override_owner=True)
     assert change(api, override, False)["changed"]
     assert change(api, INTERNAL, False)["changed"] is False, "nothing to do, nothing to refuse"
-    assert world.restore(api, undo)["changed"], "the way back is never refused"
+    back = Request(restore=True, undo=undo, methods=INTERNAL.methods)
+    assert change(api, back, False)["changed"], "the way back is never refused"
