@@ -82,7 +82,7 @@ class ApiProcess:
 
     def _relay(self) -> None:
         host, port = relay.point_at(self.directory / "kubeconfig", f"https://{LISTEN}")
-        address, _, own_port = LISTEN.rpartition(":")
+        address, _unused, own_port = LISTEN.rpartition(":")
         with socket.create_server((address, int(own_port)), backlog=64) as listener:
             passed = (listener.fileno(), self.host_network)
             subprocess.Popen(

@@ -33,6 +33,7 @@ class Runner:
         self.log.flush()
         done = subprocess.run(
             words,
+            check=False,
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

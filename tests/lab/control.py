@@ -28,7 +28,7 @@ def serve(run: Path, handle: Handler) -> None:
 
     def accept() -> None:
         while True:
-            channel, _ = listener.accept()
+            channel, _unused = listener.accept()
             threading.Thread(target=_answer, args=(channel, handle), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()

@@ -51,7 +51,7 @@ def run_inside(first_process: int, argv: list[str]) -> int:
         signal.signal(number, forward)
     # A terminal sends it to the child as well, which decides what to do about it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _, status = os.waitpid(child, 0)
+    _unused, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 

@@ -80,7 +80,7 @@ class Keeper:
             if pidfd >= 0:
                 poll.register(pidfd, select.POLLIN)
         while True:
-            for pidfd, _ in poll.poll():
+            for pidfd, _unused in poll.poll():
                 if pidfd == self.settings.owner_pidfd or not self.kept.is_set():
                     return
                 poll.unregister(pidfd)

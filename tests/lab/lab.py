@@ -117,7 +117,7 @@ class Lab:
 
     def exec(self, argv: Sequence[str | Path], **kwargs: Any) -> subprocess.CompletedProcess[Any]:
         """subprocess.run inside the lab's network; same arguments, same answer."""
-        return subprocess.run(self.inside(argv), **kwargs)
+        return subprocess.run(self.inside(argv), check=kwargs.pop("check", False), **kwargs)
 
     def ssh_command(self, node: str, command: Sequence[str] = (), oob: bool = False) -> list[str]:
         """The ssh command line (to be run inside) for a node, by its out-of-band address if oob."""

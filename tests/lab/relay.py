@@ -74,7 +74,7 @@ def main() -> int:
         return 1
     address = (sys.argv[3], int(sys.argv[4]))
     while True:
-        client, _ = listener.accept()
+        client, _unused = listener.accept()
         threading.Thread(target=_carry, args=(client, address), daemon=True).start()
 
 

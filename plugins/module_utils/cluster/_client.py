@@ -26,9 +26,12 @@ from urllib.parse import urlencode
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.parameters import env_fallback
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster._errors import (
-    ClusterError as ClusterError,
+    ClusterError,
+    short,
+    status_error,
 )
-from ansible_collections.k8snet.cni.plugins.module_utils.cluster._errors import short, status_error
+
+__all__ = ["AUTH_ARGUMENT_SPEC", "Api", "ClusterError", "connect", "reachable"]
 
 try:
     import kubernetes.client

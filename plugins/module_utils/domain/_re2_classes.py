@@ -370,7 +370,8 @@ class CharSet:
         """Whether the character is a member; None when undecided."""
         found: bool | None = False
         for part in self.parts:
-            assert isinstance(part, (Span, Property))
+            if not isinstance(part, (Span, Property)):
+                raise TypeError(f"no part of a class: {part!r}")
             answer = part.has(rune)
             if answer:
                 found = True

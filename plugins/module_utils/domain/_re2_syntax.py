@@ -198,7 +198,8 @@ class _Parser:
         low, high = 0, None
         if char == "{":
             counts = self.counts()
-            assert counts is not None
+            if counts is None:
+                raise self.fail("missing argument to repetition operator", start)
             low, high, self.at = counts
             if low > _MAX_COUNT or (high is not None and not low <= high <= _MAX_COUNT):
                 raise self.fail("invalid repeat count", start)

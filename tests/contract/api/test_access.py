@@ -57,7 +57,7 @@ def test_a_refusal_names_object_group_and_scope(mint_user: Mint, sets: str) -> N
 
 
 def test_a_rule_may_be_for_one_name(mint_user: Mint, api: Client, kinds: None) -> None:
-    one, other = (api.create(WIDGETS, widget())["metadata"]["name"] for _ in range(2))
+    one, other = (api.create(WIDGETS, widget())["metadata"]["name"] for _unused in range(2))
     rule = {"apiGroups": [GROUP], "resources": ["widgets"], "verbs": ["get", "list"]}
     client, _name, _short = mint_user([READ_MAPS, {**rule, "resourceNames": [one]}])
     assert client.get(f"{WIDGETS}/{one}")["kind"] == "Widget"

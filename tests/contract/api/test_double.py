@@ -46,7 +46,7 @@ def test_429_says_when_to_come_again(faults: Callable[..., None], api: Client) -
 
 def test_a_fault_may_skip_some_and_spare_others(faults: Callable[..., None], api: Client) -> None:
     faults({"path": "^/api/v1/nodes", "skip": 1, "times": 1, "status": 500})
-    codes = [api.raw("GET", "/api/v1/nodes")[0] for _ in range(3)]
+    codes = [api.raw("GET", "/api/v1/nodes")[0] for _unused in range(3)]
     assert codes == [200, 500, 200]
     faults({"user": "somebody-else", "status": 500})
     assert api.raw("GET", "/api/v1/nodes")[0] == 200
@@ -67,7 +67,7 @@ def test_an_answer_may_come_late(faults: Callable[..., None], api: Client) -> No
 
 
 def test_a_next_page_may_be_too_old(faults: Callable[..., None], api: Client, kinds: None) -> None:
-    for _ in range(2):
+    for _unused in range(2):
         api.create(WIDGETS, widget())
     token = api.get(WIDGETS, limit=1)["metadata"]["continue"]
     faults({"path": "continue=", "expire_pages": True, "times": 1})

@@ -89,7 +89,7 @@ def test_pods_are_selected_by_their_node(api: Client) -> None:
 
 
 def test_a_list_comes_in_pages(api: Client, kinds: None) -> None:
-    for _ in range(5):
+    for _unused in range(5):
         api.create(WIDGETS, widget())
     whole = [item["metadata"]["name"] for item in api.get(WIDGETS)["items"]]
     page = api.get(WIDGETS, limit=2)
@@ -122,7 +122,7 @@ def test_a_page_is_never_longer_than_its_limit(api: Client, kinds: None) -> None
 
 
 def test_later_pages_are_of_the_same_moment(api: Client, kinds: None) -> None:
-    for _ in range(3):
+    for _unused in range(3):
         api.create(WIDGETS, widget())
     page = api.get(WIDGETS, limit=1)
     late = api.create(WIDGETS, widget(unique("zzz")))["metadata"]["name"]

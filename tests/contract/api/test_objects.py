@@ -30,7 +30,7 @@ def test_a_created_object_has_what_every_object_has(api: Client, maps: str) -> N
 
 def test_generate_name_makes_a_name(api: Client, maps: str) -> None:
     body = {"metadata": {"generateName": "gen-"}}
-    names = {api.create(maps, body)["metadata"]["name"] for _ in range(2)}
+    names = {api.create(maps, body)["metadata"]["name"] for _unused in range(2)}
     assert len(names) == 2
     assert all(name.startswith("gen-") and len(name) == len("gen-") + 5 for name in names)
 
@@ -178,7 +178,7 @@ def test_a_delete_may_name_the_uid(api: Client, maps: str) -> None:
 
 def test_a_collection_is_deleted_by_selector(api: Client, maps: str) -> None:
     mark = unique()
-    for _ in range(2):
+    for _unused in range(2):
         api.create(maps, config_map(labels={"mark": mark}))
     kept = api.create(maps, config_map(labels={"mark": "other"}))
     api.call("DELETE", f"{maps}?labelSelector=mark%3D{mark}")

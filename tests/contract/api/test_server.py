@@ -154,7 +154,7 @@ def test_many_clients_at_once_lose_no_update(api: Client, kinds: None) -> None:
     name = api.create(WIDGETS, widget(free={"count": 0}))["metadata"]["name"]
 
     def add() -> None:
-        for _ in range(10):
+        for _unused in range(10):
             while True:
                 have = api.get(f"{WIDGETS}/{name}")
                 have["spec"]["free"]["count"] += 1
@@ -165,7 +165,7 @@ def test_many_clients_at_once_lose_no_update(api: Client, kinds: None) -> None:
                     if error.reason != "Conflict":
                         raise
 
-    threads = [threading.Thread(target=add) for _ in range(6)]
+    threads = [threading.Thread(target=add) for _unused in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -169,7 +169,7 @@ class Operator:
     def end(self, process: subprocess.Popen[str], timeout: float = 540) -> Run:
         """Wait for a playbook; one that hangs is killed, and fails the test."""
         try:
-            said, _ = process.communicate(timeout=timeout)
+            said, _unused = process.communicate(timeout=timeout)
         finally:
             process.kill()
         return Run(process.returncode, said)
@@ -195,7 +195,7 @@ class Operator:
             ended = process.poll()
         finally:
             process.send_signal(signal.SIGKILL)
-            said, _ = process.communicate()
+            said, _unused = process.communicate()
         assert ended is None, said[-6000:]
 
 

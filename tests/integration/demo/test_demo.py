@@ -42,7 +42,7 @@ def demo(name: str) -> subprocess.Popen[str]:
 
 
 def test_the_demo_finds_the_incident_and_says_where_the_findings_lie(name: str) -> None:
-    out, _ = demo(name).communicate(timeout=300)
+    out, _unused = demo(name).communicate(timeout=300)
     assert re.search(r"node2 asks the cluster's DNS, on node1: an answer", out), out
     assert re.search(r"node2 asks the cluster's DNS, on node1: no answer", out), out
     assert "Calico uses 172.31.66.11/24 (eth1, added since the baseline) on node1" in out

@@ -18,7 +18,7 @@ _V6 = {"ip": ("10.96", "10.244", "."), "ip6": ("fd00:96:", "fd00:244:", ":")}
 def label(number):
     """Sixteen characters of base32, as the hash in a chain's name."""
     found = ""
-    for _ in range(16):
+    for _unused in range(16):
         number, rest = divmod(number, 32)
         found += _BASE32[rest]
     return found

@@ -24,7 +24,7 @@ def run(*words: str, name: str, **kwargs: object) -> subprocess.CompletedProcess
     options: dict[str, object] = {"cwd": "/", "capture_output": True, "timeout": 60, **kwargs}
     env = {**os.environ, "K8SNET_LAB": name, "PYTHONPATH": str(CHECKOUT)}
     command = [sys.executable, "-m", "tests.lab", *words]
-    return subprocess.run(command, env=env, text=True, **options)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(command, env=env, text=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
 
 
 @pytest.mark.lab

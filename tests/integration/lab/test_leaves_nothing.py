@@ -124,7 +124,7 @@ def test_a_lab_without_owner_stays_after_the_up_that_started_it(lab_name: str) -
 def test_a_second_up_of_the_same_name_is_refused_and_harms_nothing(lab_name: str) -> None:
     with Lab.up(1, name=lab_name) as lab:
         second = command("up", "--nodes", "1", name=lab_name)
-        _, errors = second.communicate(timeout=20)
+        _unused, errors = second.communicate(timeout=20)
         assert second.returncode == 1
         assert "is up already. 'lab down' ends it" in errors
         assert lab.ssh("n1", "hostname").stdout == "node1\n"

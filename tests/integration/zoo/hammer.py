@@ -25,7 +25,7 @@ def main() -> None:
     seen: dict[str, int] = {}
     flapping = 0
     keys: set[str] = set()
-    for _ in range(times):
+    for _unused in range(times):
         nics = _nics.gather(include_pod_interfaces=True, backend=backend)["nics"]
         keys |= {",".join(sorted(nic)) for nic in nics}
         flapping += any(nic["name"] == "flap" for nic in nics)

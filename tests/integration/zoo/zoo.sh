@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -7,12 +7,12 @@
 #   zoo.sh build | clear | flap     (root; only names below are touched; flap runs until killed)
 set -euo pipefail
 
-KERNEL_MODULES="8021q bonding bridge dummy veth vxlan geneve macvlan vrf tun ipip sit ip_gre openvswitch"
+KERNEL_MODULES=(8021q bonding bridge dummy veth vxlan geneve macvlan vrf tun ipip sit ip_gre openvswitch)
 # Names that quoting, escaping or decoding could break; the last is no UTF-8.
-ODD=("eth0~" "a'b" 'q"x' 'back\slash' 'tic\'"'"'k' "ünï" "fifteen-chars-x" $'raw\x80\xff')
+ODD=("eth0~" "a'b" 'q"x' 'back\slash' "tic\\'k" "ünï" "fifteen-chars-x" $'raw\x80\xff')
 
 build() {
-  modprobe -a $KERNEL_MODULES
+  modprobe -a "${KERNEL_MODULES[@]}"
   ip netns add zoo-pod
   for n in 0 1 2 3 4; do ip link add "zd$n" type dummy; done
   ip link set zd0 address 02:00:00:00:0d:00 mtu 9000 up

@@ -125,7 +125,7 @@ def detect(
     if method.startswith("kubernetes-internal-ip"):
         same = [ip for ip in internal_ips if _family(ip) == family]
         return _on_host(nics, same[0]) if same else None
-    key, _, value = method.partition("=")
+    key, _unused, value = method.partition("=")
     if key == "interface":
         return _walk(nics, family, include=_split(value))
     if key == "skip-interface":

@@ -53,7 +53,7 @@ class Seed:
 
 def collection(obj: Obj) -> str:
     """Return the path of the collection that an object belongs to."""
-    group, _, version = obj["apiVersion"].rpartition("/")
+    group, _unused, version = obj["apiVersion"].rpartition("/")
     base = f"/apis/{group}/{version}" if group else f"/api/{version}"
     namespace = obj["metadata"].get("namespace")
     place = f"/namespaces/{namespace}" if namespace else ""

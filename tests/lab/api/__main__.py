@@ -18,7 +18,7 @@ from tests.lab.api.providers import Listen, StartError, choose
 
 
 def _serve(options: argparse.Namespace) -> int:
-    address, _, port = options.listen.rpartition(":")
+    address, _unused, port = options.listen.rpartition(":")
     listen = Listen(address.strip("[]") or "127.0.0.1", int(port), tuple(options.also))
     provider = choose(options.dir, listen)
     ended = threading.Event()

@@ -48,7 +48,7 @@ class Authenticator:
 
     def user(self, request: Request) -> User:
         """Return who asks; 401 when a token is given that is unknown, expired or revoked."""
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        kind, _unused, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token:
             return ANONYMOUS
         known = self._known.get(token)

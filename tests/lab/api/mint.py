@@ -56,7 +56,7 @@ def _await_rights(client: Client, rules: list[Obj]) -> None:
     rule = next((r for r in rules if r.get("resources") and not r.get("resourceNames")), None)
     if rule is None:
         return
-    resource, _, subresource = rule["resources"][0].partition("/")
+    resource, _unused, subresource = rule["resources"][0].partition("/")
     asked = {
         "verb": rule["verbs"][0],
         "group": rule["apiGroups"][0],

@@ -80,7 +80,7 @@ def check_name(resource: Resource, obj: Obj) -> list[Cause]:
     """Fill in generateName; return what is wrong with the name."""
     meta = obj["metadata"]
     if not meta.get("name") and meta.get("generateName"):
-        tail = "".join(secrets.choice(_SUFFIX) for _ in range(5))
+        tail = "".join(secrets.choice(_SUFFIX) for _unused in range(5))
         meta["name"] = f"{meta['generateName']}{tail}"
     name = meta.get("name", "")
     if not name:

@@ -217,7 +217,7 @@ def strategic_patch(target: Any, patch: Any) -> Any:
 
 
 def _directive(out: Obj, key: str, value: Any) -> None:
-    name, _, field = key.partition("/")
+    name, _unused, field = key.partition("/")
     if name == "$deleteFromPrimitiveList":
         out[field] = [item for item in out.get(field) or [] if item not in value]
     elif name == "$retainKeys":

@@ -198,8 +198,9 @@ def _embed(config: Obj, base: Path) -> bytes:
     return b64decode(_current(config).get("certificate-authority-data", ""))
 
 
-def choose(directory: Path, listen: Listen, environ: Mapping[str, str] = os.environ) -> Provider:
+def choose(directory: Path, listen: Listen, environ: Mapping[str, str] | None = None) -> Provider:
     """Return the provider that the environment asks for, not yet started."""
+    environ = os.environ if environ is None else environ
     if environ.get("KUBECONFIG"):
         return Cluster(directory, environ["KUBECONFIG"])
     if environ.get("KUBEBUILDER_ASSETS"):

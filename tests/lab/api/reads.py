@@ -181,5 +181,5 @@ def _snapshot_name(request: Request, version: int) -> str:
 
 def still_connected(connection: socket.socket) -> bool:
     """Tell whether a watcher is still there: it sends nothing more, so input means that it left."""
-    readable, _, _ = select.select([connection], [], [], 0)
+    readable, _unused, _unused = select.select([connection], [], [], 0)
     return not readable

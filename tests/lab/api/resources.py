@@ -55,7 +55,7 @@ class Resource:
 def _builtin(spec: str) -> Resource:
     """Read one line of the table below."""
     group_version, plural, kind, flags, shorts = (*spec.split(), "", "")[:5]
-    group, _, version = group_version.rpartition("/")
+    group, _unused, version = group_version.rpartition("/")
     return Resource(
         group=group,
         version=version,

@@ -41,7 +41,7 @@ class Service:
         self._seed({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
 
     def _seed(self, obj: Obj) -> None:
-        group, _, version = obj["apiVersion"].rpartition("/")
+        group, _unused, version = obj["apiVersion"].rpartition("/")
         found = (r for r in self.registry.in_version(group, version) if r.kind == obj["kind"])
         resource = next(found)
         ask = rbac.Attributes(verb="create")

@@ -31,8 +31,9 @@ def documents(path: Path) -> list[Obj]:
 
 
 def ours(*names: str) -> list[Obj]:
-    """Return the CRDs written for the tests, of the named files (default: all)."""
-    return [crd for name in names or NAMES for crd in documents(HERE / f"{name}.yaml")]
+    """Return the CRDs written for the tests, of the named folders (default: all)."""
+    files = [path for name in names or NAMES for path in sorted((HERE / name).glob("*.yaml"))]
+    return [crd for path in files for crd in documents(path)]
 
 
 def load(client: Client, crds: Iterable[Obj]) -> None:

@@ -33,8 +33,11 @@ CLEAN = report(cluster(), hosts())
 BAD = report(cluster(), [*hosts()[:2], host(3, state="unreachable", error="no route")])
 
 
-def write(path: Path, found: dict[str, Any] = CLEAN, now: datetime = NOON, **more: Any) -> Any:
+def write(
+    path: Path, found: dict[str, Any] | None = None, now: datetime = NOON, **more: Any
+) -> Any:
     """Run the module's work."""
+    found = CLEAN if found is None else found
     return audit_report.run({"report": found, "path": str(path), "secret": False, **more}, now)
 
 
@@ -187,7 +190,7 @@ def test_the_secret_holds_the_whole_report(tmp_path: Path) -> None:
 
 
 def test_the_secret_is_the_same_until_the_findings_differ(tmp_path: Path) -> None:
-    first, second = (write(tmp_path, BAD, secret=True)["secret_data"] for _ in range(2))
+    first, second = (write(tmp_path, BAD, secret=True)["secret_data"] for _unused in range(2))
     assert first == second
 
 

@@ -126,7 +126,7 @@ def test_a_quotation_without_end_does_not_swallow_a_large_input():
     source = itertools.chain([first], itertools.repeat("x" * 1000, 1_000_000))
     with pytest.raises(save.SaveSyntaxError, match="never ends"):
         list(save.parse(source))
-    assert sum(1 for _ in source) > 990_000
+    assert sum(1 for _unused in source) > 990_000
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30)

@@ -133,14 +133,14 @@ def large(services, endpoints=2):
 def label(number):
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
     found = ""
-    for _ in range(16):
+    for _unused in range(16):
         number, rest = divmod(number, 32)
         found += alphabet[rest]
     return found
 
 
 def test_20_000_chains_are_a_few_hundred_bytes():
-    graphs, _, stopped = _kube_graph.build("nft", "ip", large(7000))
+    graphs, _unused, stopped = _kube_graph.build("nft", "ip", large(7000))
     assert stopped is None
     found = domain.facts(domain.Observed(graphs=graphs))
     (entry,) = found["residue"]["iptables"]
@@ -167,7 +167,7 @@ def test_a_node_full_of_other_peoples_things_stays_small():
             yield f'-A mine{number} -m comment --comment "{"c" * 600}" -j KUBE-FORWARD'
         yield "COMMIT"
 
-    graphs, _, _ = _kube_graph.build("nft", "ip", lines())
+    graphs, _unused, _unused = _kube_graph.build("nft", "ip", lines())
     sets = [domain.IpSet(f"set{n}", "hash:ip", 1) for n in range(5000)]
     servers = [ipvs.VirtualServer("TCP", f"10.0.0.{n}", 1, None, "rr", 1) for n in range(250)]
     tables = [domain.NftTable("inet", f"t{n}") for n in range(500)]
@@ -191,7 +191,7 @@ def test_foreign_references_to_thousands_of_chains_are_cut_and_counted():
             yield f"-A MINE -j KUBE-SVC-{label(number)}"
         yield "COMMIT"
 
-    graphs, _, _ = _kube_graph.build("legacy", "ip6", lines())
+    graphs, _unused, _unused = _kube_graph.build("legacy", "ip6", lines())
     found = domain.facts(domain.Observed(graphs=graphs))
     assert len(found["blockers"]) == 20
     assert found["counts"]["blockers"] == 3000
@@ -235,14 +235,14 @@ def test_an_empty_kube_ipvs0_is_residue_all_the_same():
 
 def test_a_save_that_breaks_off_leaves_its_last_table_unjudged():
     lines = ["*mangle", ":KUBE-PROXY-CANARY - [0:0]", "COMMIT", "*nat", ":KUBE-SERVICES - [0:0]"]
-    graphs, _, stopped = _kube_graph.build("nft", "ip", lines)
+    graphs, _unused, stopped = _kube_graph.build("nft", "ip", lines)
     assert [graph.table for graph in graphs] == ["mangle"]
     assert "table 'nat'" in str(stopped)
 
 
 @pytest.mark.parametrize("line", ["-A X -j Y", ":X - [0:0]"])
 def test_rules_and_chains_outside_a_table_are_refused(line):
-    _, _, stopped = _kube_graph.build("nft", "ip", [line])
+    _unused, _unused, stopped = _kube_graph.build("nft", "ip", [line])
     assert isinstance(stopped, save.SaveSyntaxError)
 
 

@@ -109,7 +109,7 @@ def test_3_of_three_canaries_one_is_kube_proxys():
 
 
 def test_4_ipvs_chains_go():
-    chains, jumps, _ = judged(
+    chains, jumps, _unused = judged(
         "filter",
         """-A INPUT -m comment --comment "kube-proxy firewall rules" -j KUBE-PROXY-FIREWALL
         -A KUBE-PROXY-FIREWALL -m set --match-set KUBE-X dst -j KUBE-SOURCE-RANGES-FIREWALL
@@ -194,7 +194,7 @@ def test_7_a_reference_from_a_built_in_chain_that_kube_proxy_never_makes_blocks_
 def test_7_a_foreign_reference_to_a_service_keeps_all_that_it_leads_to():
     text = f"""{BLOCKED.replace(PORTMAP, "")}
     -A MINE-X -j KUBE-SVC-{A}"""
-    chains, jumps, _ = judged("nat", text)
+    chains, jumps, _unused = judged("nat", text)
     assert chains == {"KUBE-SERVICES"}
     assert jumps == [f"-A PREROUTING {PORTALS}"]
 

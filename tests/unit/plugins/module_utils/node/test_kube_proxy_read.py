@@ -47,8 +47,8 @@ def tools(tmp_path, monkeypatch):
     return add
 
 
-def gather(tables=NAT, seconds=5.0):
-    return _iptables.gather(tables, time.monotonic() + seconds)
+def gather(tables=None, seconds=5.0):
+    return _iptables.gather(NAT if tables is None else tables, time.monotonic() + seconds)
 
 
 # -- which tool -----------------------------------------------------------------------------

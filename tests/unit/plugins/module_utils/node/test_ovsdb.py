@@ -60,13 +60,13 @@ def test_several_transactions_share_a_connection_with_ids_of_their_own():
     seen = []
 
     def script(peer):
-        for _ in range(3):
+        for _unused in range(3):
             request = peer.request()
             seen.append(request["id"])
             peer.send({"id": request["id"], "error": None, "result": [{"rows": []}]})
 
     with ScriptedServer(script) as server, _ovsdb.Client(server.path) as client:
-        for _ in range(3):
+        for _unused in range(3):
             client.transact("Open_vSwitch", SELECT)
     assert len(set(seen)) == 3
 
