@@ -110,7 +110,6 @@ def environment(folder):
         "env": {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_NOCOLOR": "1"},
         "capture_output": True,
         "text": True,
-        "check": False,
     }
 
 

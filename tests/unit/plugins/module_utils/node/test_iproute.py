@@ -102,7 +102,7 @@ def test_reading_starts_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def counted(*arguments: Any, **options: Any) -> Any:
         calls.append(arguments)
-        return real(*arguments, **{"check": False, **options})
+        return real(*arguments, check=options.pop("check", False), **options)
 
     monkeypatch.setattr(_iproute.subprocess, "run", counted)
     _iproute.read([("inet", "127.0.0.1"), ("inet6", "::1")])
