@@ -19,7 +19,7 @@ demo: setup ## three nodes with real kernels, the incident, the audit that finds
 test: setup test-unit test-lab test-molecule ## unit and contract tests, then a happy and a failing path per role in the lab
 
 test-unit: venv ## what needs neither root nor nodes
-	@$(PYTEST) -q -n auto tests/unit tests/contract
+	@$(PYTEST) -q -n auto --dist loadfile -m "not full" tests/unit tests/contract
 
 test-lab: setup ## what needs real kernels
 	@$(PYTEST) -q tests/integration -m "not full"
@@ -27,7 +27,8 @@ test-lab: setup ## what needs real kernels
 test-molecule: setup ## the roles' scenarios
 	@$(RUN) tests/molecule.sh
 
-test-all: setup test-unit ## every scenario
+test-all: setup ## every scenario
+	@$(PYTEST) -q -n auto --dist loadfile tests/unit tests/contract
 	@$(PYTEST) -q tests/integration
 	@$(RUN) tests/molecule.sh
 

@@ -35,7 +35,7 @@ CALICO = "/apis/apps/v1/namespaces/calico-system/daemonsets/calico-node"
 PODS = "/api/v1/namespaces/calico-system/pods"
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "the condition did not come true"
@@ -204,9 +204,13 @@ def test_an_address_is_kept_when_nothing_matches_any_more(manifest: Client) -> N
         return {**LOOP, "value": "interface=^none$"} in env and LOOP not in env
 
     eventually(replaced)
-    agent.step()
+
+    def settled() -> bool:
+        agent.step()
+        return ready(manifest, "node1") == "True"
+
+    eventually(settled)
     assert stored(manifest, "node1") == "10.9.9.9/24"
-    eventually(lambda: ready(manifest, "node1") == "True")
 
 
 # -- what runs on nodes --------------------------------------------------------------------------
