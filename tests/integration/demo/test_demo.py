@@ -60,9 +60,12 @@ def test_a_demo_that_is_killed_leaves_nothing(name: str, number: signal.Signals)
     lab = Lab(name)
     # In its middle: the actors run, on the controller and on the nodes.
     until((lab.run / "scene").exists, 120, "the demo set no scene")
-    traces = Traces.of(lab)
-    assert traces.left()
-    running.send_signal(number)
-    running.communicate(timeout=30)
-    assert running.returncode == (-9 if number == signal.SIGKILL else 130)
-    until(lambda: traces.left() == [], 20, f"left behind: {traces.left()}")
+    traces = Traces(lab)
+    try:
+        assert traces.left()
+        running.send_signal(number)
+        running.communicate(timeout=30)
+        assert running.returncode == (-9 if number == signal.SIGKILL else 130)
+        until(lambda: traces.left() == [], 20, f"left behind: {traces.left()}")
+    finally:
+        traces.close()
