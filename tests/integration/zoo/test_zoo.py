@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.lab.actors.pods import DEVICE
+
 from .conftest import NODE, REMOTE, Read
 
 pytestmark = pytest.mark.lab
