@@ -215,6 +215,8 @@ class Lab:
 
     def down(self) -> bool:
         """Ends the lab and removes its run directory; False when there was neither."""
+        if os.environ.get(enter.INSIDE):
+            raise LabError("a lab cannot be ended from inside", "Run it outside of 'lab exec'.")
         pid = lock.holder(self.run)
         if pid is not None:
             end_process(pid)
