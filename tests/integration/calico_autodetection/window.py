@@ -141,6 +141,20 @@ class Cluster:
             path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status"
             self.patch(path, body, STRATEGIC)
 
+    def await_readiness(self, wanted: dict[str, bool]) -> None:
+        """Wait until calico-node is ready on exactly the nodes where it is wanted to be."""
+
+        def look() -> dict[str, bool]:
+            return {
+                pod["spec"]["nodeName"]: any(
+                    (c["type"], c["status"]) == ("Ready", "True")
+                    for c in pod["status"].get("conditions") or ()
+                )
+                for pod in self.agents()
+            }
+
+        await_that(look, lambda seen: seen == wanted, f"calico-node is ready: {wanted}")
+
     def await_rolled_out(self) -> None:
         """Wait until every node runs the newest calico-node and all are ready."""
         path = "/apis/apps/v1/daemonsets"
