@@ -24,7 +24,7 @@ declare -A package_of=(
     [ovs-vswitchd]=openvswitch-switch [ovsdb-tool]=openvswitch-switch [debootstrap]=debootstrap
     [ip]=iproute2 [iptables-nft-save]=iptables [nft]=nftables
     [ipset]=ipset [ipvsadm]=ipvsadm [ssh]=openssh-client [mkfs.ext4]=e2fsprogs [ethtool]=ethtool
-    [git]=git [unshare]=util-linux [setpriv]=util-linux
+    [git]=git [ping]=iputils-ping [unshare]=util-linux [setpriv]=util-linux
 )
 
 say() { printf '==> %s\n' "$*"; }
