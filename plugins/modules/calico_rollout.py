@@ -32,8 +32,8 @@ options:
     default: {}
   wait:
     description:
-      - V(canary) waits until the first node is done. With O(canary) that is this node, else every node that has the new
-        method by then.
+      - V(canary) waits until the first node is done. With O(canary) that is this node, else every node that goes first. Under
+        minReadySeconds that is as many as maxUnavailable says, and each whose pod was not ready.
       - V(all) waits until all are.
       - V(none) looks once and does not fail.
     type: str
@@ -44,6 +44,13 @@ options:
     type: str
   accept_unseen:
     description: Nodes that may stay behind, since they cannot be reached.
+    type: list
+    elements: str
+    default: []
+  unready:
+    description:
+      - Nodes whose calico-node was not ready in the state that is waited for, since that was broken. They have to store the address
+        of O(expect), and no more. If the roll-out cannot get past them, the other nodes have to be ready and to store theirs.
     type: list
     elements: str
     default: []
@@ -108,7 +115,7 @@ nodes:
     as_expected: {description: Whether these are the ones of O(expect)., type: bool, returned: always}
     problem: {description: "What is wrong, null if nothing is or its turn has not come.", type: str, returned: always}
 behind:
-  description: Nodes of O(accept_unseen) that are not done.
+  description: Nodes of O(accept_unseen) that are not done, those of O(unready) that are not ready, and those that wait behind these.
   type: list
   elements: str
   returned: always
@@ -121,7 +128,7 @@ conditions:
 daemonset:
   description:
     - "The DaemonSet: namespace, name, generation, observed_generation, desired, updated, available, unavailable,
-      min_ready_seconds, strategy."
+      min_ready_seconds, at_once (on how many nodes pods are replaced at a time), strategy."
   type: dict
   returned: always
 problems:
@@ -154,6 +161,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         expect={node: families or {} for node, families in params["expect"].items()},
         accept=frozenset(params["accept_unseen"]),
         canary=params["canary"],
+        unready=frozenset(params["unready"]),
     )
     wait = params["wait"]
     patience = _apply.Patience(0 if check_mode else params["wait_timeout"])
@@ -184,6 +192,7 @@ def main() -> None:
             "wait": {"type": "str", "choices": ["none", "canary", "all"], "default": "all"},
             "canary": {"type": "str"},
             "accept_unseen": {"type": "list", "elements": "str", "default": []},
+            "unready": {"type": "list", "elements": "str", "default": []},
             "wait_timeout": {"type": "int", "default": 600},
             "poll": {"type": "float", "default": 5},
         },

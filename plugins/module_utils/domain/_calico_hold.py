@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a roll-out of calico-node is held after its first node. Pure.
+"""How a roll-out of calico-node is held after its first node, or its first maxUnavailable. Pure.
 
 A DaemonSet cannot be paused. With a large minReadySeconds the first new pod does not count as
 available, so no second node is touched, until the setting is taken back. But an old pod that has
@@ -14,6 +14,8 @@ must stay below the age of the youngest pod.
 from __future__ import annotations
 
 from typing import Any
+
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._daemonset import at_once
 
 MIN_READY_SECONDS, ON_DELETE, WATCH = "min-ready-seconds", "on-delete", "watch"
 
@@ -28,7 +30,7 @@ def hold_mode(calico: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]
     ``min-ready-seconds``: held after whichever node comes first. ``on-delete``: only the chosen
     node's pod is replaced (manifest installs). ``watch``: not held, but reverted at the first bad
     node. ``options``: canary, hold_seconds (3600), canary_seconds (300); ``calico``: install,
-    crd_min_ready_seconds, nodes, pods (``{node, ready, ready_seconds}``).
+    crd_min_ready_seconds, nodes, daemonset, pods (``{node, ready, ready_seconds}``).
     """
     canary = options.get("canary")
     if canary and calico["install"] == "operator":
@@ -55,7 +57,8 @@ def _held(calico: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     """Hold by minReadySeconds if the object has the field and the pods are old enough."""
     if calico["install"] == "operator" and not calico["crd_min_ready_seconds"]:
         return _watched(
-            "this operator's Installation has no calicoNodeDaemonSet.spec.minReadySeconds."
+            "this operator's Installation has no calicoNodeDaemonSet.spec.minReadySeconds.",
+            _at_once(calico),
         )
     needed = int(options.get("canary_seconds") or 300) + _MARGIN
     ready = [pod for pod in calico["pods"] if pod["ready"]]
@@ -67,24 +70,40 @@ def _held(calico: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         return _watched(
             f"a hold has to last {needed} s, and pods that are ready for less are replaced all at "
             f"once (the youngest is {whose}, ready for {max(0, int(age) + _MARGIN)} s). Wait, or "
-            "lower calico_autodetection_canary_timeout."
+            "lower calico_autodetection_canary_timeout.",
+            _at_once(calico),
         )
     field = {
         "operator": "the Installation's calicoNodeDaemonSet.spec.minReadySeconds",
         "manifest": "the DaemonSet's minReadySeconds",
     }.get(calico["install"], "minReadySeconds")
-    text = (
-        f"Held after its first node for up to {seconds} s by {field}; released once it is verified."
-    )
     waiting = [pod["node"] for pod in calico["pods"] if not pod["ready"]]
+    text = _first_words(_at_once(calico), len(waiting), f"for up to {seconds} s by {field}")
     if waiting:
         text += f" Not ready, and therefore replaced at once: {', '.join(sorted(waiting))}."
     return {"mode": MIN_READY_SECONDS, "min_ready_seconds": seconds, "canary": None, "text": text}
 
 
-def _watched(why: str) -> dict[str, Any]:
+def _at_once(calico: dict[str, Any]) -> int:
+    return at_once(calico.get("daemonset"), len(calico["pods"]))
+
+
+def _first_words(together: int, waiting: int, how: str) -> str:
+    """Return how many nodes go first, and what has to be seen of them."""
+    first = max(together, waiting)
+    if first == 1:
+        return f"Held after its first node {how}; released once it is verified."
+    why = f"maxUnavailable {together}" if together >= waiting else "those not ready"
+    return (
+        f"Held after its first {first} nodes ({why}), restarted together, {how}; released once "
+        "each of them is verified."
+    )
+
+
+def _watched(why: str, together: int) -> dict[str, Any]:
+    number = f", {together} nodes at a time" if together > 1 else ""
     text = (
-        f"Not held: {why} The roll-out is watched, and reverted at the first bad node; nodes after "
-        "it may have been restarted by then."
+        f"Not held: {why} The roll-out is watched{number}, and reverted at the first bad node; "
+        "nodes after it may have been restarted by then."
     )
     return {"mode": WATCH, "min_ready_seconds": None, "canary": None, "text": text}

@@ -23,6 +23,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_change i
     detection,
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._cluster_calico import method_words
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._daemonset import at_once
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._edit import Obj, title
 
 _STORED = {"v4": "projectcalico.org/IPv4Address", "v6": "projectcalico.org/IPv6Address"}
@@ -35,12 +36,14 @@ class Asked:
 
     ``expect``: Node -> {v4, v6} in CIDR form; None or a family left out is not judged.
     ``accept``: Nodes that may stay behind (unreachable, and knowingly so). ``canary``: the Node
-    that goes first, None for any.
+    that goes first, None for any. ``unready``: Nodes whose calico-node was not ready in the state
+    that is waited for: they have to store what is expected, and no more.
     """
 
     expect: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     accept: frozenset[str] = frozenset()
     canary: str | None = None
+    unready: frozenset[str] = frozenset()
 
 
 def look(raw: Obj, asked: Asked) -> Obj:
@@ -67,8 +70,8 @@ def look(raw: Obj, asked: Asked) -> Obj:
     counts = _counts(daemonset)
     held = _held(daemonset, rows)
     first = [name for name, row in rows.items() if row["current"]]
-    behind = sorted(n for n in asked.accept if n in rows and not _good(rows[n]))
-    all_problem = _unfinished(raw, rows, counts, conditions, len(behind), asked)
+    behind = _behind(rows, counts, asked)
+    all_problem = _unfinished(raw, rows, counts, conditions, behind, asked)
     return {
         "rendered": rendered is None,
         "held": held,
@@ -79,7 +82,7 @@ def look(raw: Obj, asked: Asked) -> Obj:
         "behind": behind,
         "problems": [*fatal, *problems],
         "fatal": bool(fatal),
-        "canary_done": rendered is None and not fatal and _canary_done(rows, first, asked),
+        "canary_done": rendered is None and not fatal and _canary_done(rows, first, counts, asked),
         "all_done": rendered is None and not fatal and all_problem is None,
         "waiting_for": rendered or all_problem,
         "stalled": _stalled(rows, counts),
@@ -94,13 +97,11 @@ def _rows(
     for pod in pods:
         by_node.setdefault(str((pod.get("spec") or {}).get("nodeName")), []).append(pod)
     names = [n for n in nodes if n in by_node or n in asked.expect]
-    return {
-        name: _row(wanted, by_node.get(name, []), nodes[name], asked.expect.get(name) or {})
-        for name in sorted(names)
-    }
+    return {name: _row(wanted, by_node.get(name, []), nodes[name], asked) for name in sorted(names)}
 
 
-def _row(wanted: Obj, pods: list[Obj], node: Obj, expect: Mapping[str, str | None]) -> Obj:
+def _row(wanted: Obj, pods: list[Obj], node: Obj, asked: Asked) -> Obj:
+    expect = asked.expect.get(node["name"]) or {}
     alive = [p for p in pods if not p["metadata"].get("deletionTimestamp")]
     pod = alive[0] if alive else None
     current = pod is not None and detection({"spec": {"template": pod}}) == wanted
@@ -108,6 +109,8 @@ def _row(wanted: Obj, pods: list[Obj], node: Obj, expect: Mapping[str, str | Non
     stored = {f: (node.get("annotations") or {}).get(key) for f, key in _STORED.items()}
     wrong = [f for f in ("v4", "v6") if expect.get(f) and stored[f] != expect[f]]
     problem, bad = _problem(pod, current, ready, wrong, stored, expect)
+    if node["name"] in asked.unready and not ready:
+        problem, bad = None, False  # so it was
     return {
         "pod": pod["metadata"]["name"] if pod else None,
         "current": current,
@@ -246,8 +249,24 @@ def _counts(daemonset: Obj) -> Obj:
         "available": status.get("numberAvailable", 0),
         "unavailable": status.get("numberUnavailable", 0),
         "min_ready_seconds": daemonset["spec"].get("minReadySeconds", 0),
+        "at_once": at_once(daemonset, status.get("desiredNumberScheduled", 0)),
         "strategy": strategy,
     }
+
+
+def _behind(rows: Mapping[str, Obj], counts: Obj, asked: Asked) -> list[str]:
+    """Return the Nodes that may stay behind and do.
+
+    A node that is not ready takes the place of one that could be restarted. If as many as that may
+    not be ready, the roll-out ends with them, and the others keep what they store.
+    """
+    behind = {n for n in asked.accept if n in rows and not _good(rows[n])}
+    stuck = {n for n in asked.unready if n in rows and rows[n]["current"] and not rows[n]["ready"]}
+    behind |= {n for n in stuck if rows[n]["as_expected"]}
+    if len(stuck) >= counts["at_once"]:
+        waiting = {n for n, row in rows.items() if not row["current"] and row["ready"]}
+        behind |= {n for n in waiting if rows[n]["as_expected"]}
+    return sorted(behind)
 
 
 def _held(daemonset: Obj, rows: Mapping[str, Obj]) -> bool:
@@ -257,11 +276,27 @@ def _held(daemonset: Obj, rows: Mapping[str, Obj]) -> bool:
     return left and bool(counts["min_ready_seconds"] or counts["strategy"] == "OnDelete")
 
 
-def _canary_done(rows: Mapping[str, Obj], first: list[str], asked: Asked) -> bool:
+def _canary_done(rows: Mapping[str, Obj], first: list[str], counts: Obj, asked: Asked) -> bool:
     if asked.canary:
         return asked.canary in rows and _good(rows[asked.canary])
     judged = [name for name in first if name not in asked.accept]
-    return bool(judged) and all(_good(rows[name]) for name in judged)
+    if not judged or not all(_good(rows[name]) for name in judged):
+        return False
+    return not counts["min_ready_seconds"] or _come_to_rest(rows, counts, asked)
+
+
+def _come_to_rest(rows: Mapping[str, Obj], counts: Obj, asked: Asked) -> bool:
+    """Tell whether all that go first have gone: maxUnavailable at a time, the unready always."""
+    old = {name: row for name, row in rows.items() if not row["current"]}
+    taken = len(rows) - len(old)
+    for name, row in old.items():
+        if row["ready"]:
+            continue
+        if name not in asked.accept:
+            return False  # its pod is being replaced
+        taken += 1
+    least: int = counts["at_once"]
+    return taken >= min(least, len(rows))
 
 
 def _unfinished(
@@ -269,7 +304,7 @@ def _unfinished(
     rows: Mapping[str, Obj],
     counts: Obj,
     conditions: Mapping[str, Obj],
-    behind: int,
+    behind: list[str],
     asked: Asked,
 ) -> str | None:
     """Return what is missing until the roll-out is complete, None if nothing is."""
@@ -279,10 +314,10 @@ def _unfinished(
     missing = sorted(n for n in asked.expect if n not in rows and n not in asked.accept)
     if missing:
         return f"no Node is called {', '.join(missing)}"
-    waiting = [n for n, row in rows.items() if n not in asked.accept and not _good(row)]
+    waiting = [n for n, row in rows.items() if n not in behind and not _good(row)]
     if waiting:
         return f"nodes not yet as expected: {_some(waiting)}"
-    if counts["updated"] < counts["desired"] - behind or counts["unavailable"] > behind:
+    if counts["updated"] < counts["desired"] - len(behind) or counts["unavailable"] > len(behind):
         return (
             f"{where}: {counts['updated']} of {counts['desired']} updated, "
             f"{counts['unavailable']} unavailable"
@@ -291,6 +326,8 @@ def _unfinished(
         condition = conditions.get(kind)
         if raw["target"]["kind"] != "Installation" or (behind and kind != "Degraded"):
             continue  # with a node knowingly left behind the operator never calls it available
+        if asked.unready.intersection(behind):
+            continue  # and one that cannot start is what it calls degraded
         if condition is None or not condition["of_this_generation"]:
             return f"TigeraStatus calico does not tell {kind} of this generation yet"
         if condition["status"] != wanted:

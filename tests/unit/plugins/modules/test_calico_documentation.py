@@ -92,7 +92,7 @@ def test_calico_rollout(access: dict[str, Any], request: pytest.FixtureRequest) 
     if "operator" in request.node.name:
         pytest.skip("the DaemonSet is made by the operator, which does not run here")
     options = {"expect": {"node1": {"v4": "10.0.0.1/24"}, "node2": None}, "accept_unseen": []}
-    options.update(canary=None, wait="none", poll=1)
+    options.update(canary=None, unready=[], wait="none", poll=1)
     result = calico_rollout.run({**access, **options}, False)
     assert sorted(result["nodes"]) == ["node1", "node2"]
     result["nodes"] = result["nodes"]["node1"]

@@ -242,6 +242,29 @@ def test_without_the_field_in_the_crd_the_rollout_is_watched() -> None:
     assert "calicoNodeDaemonSet.spec.minReadySeconds" in found["text"]
 
 
+@pytest.mark.parametrize(
+    ("most", "number"), [(1, None), (2, 2), ("50%", 2), ("1%", None), (7, 3), (None, None)]
+)
+def test_the_plan_says_how_many_nodes_go_first(most: Any, number: int | None) -> None:
+    strategy = {"rollingUpdate": {} if most is None else {"maxUnavailable": most}}
+    calico = info(daemonset={"spec": {"updateStrategy": strategy}})
+    lines = " ".join(" ".join(plan_lines(plan(calico=calico), calico)).split())
+    wanted = "its first node " if number is None else f"its first {number} nodes (maxUnavailable"
+    assert f"Held after {wanted}" in lines
+    assert ("each of them is verified" in lines) == (number is not None)
+    watched = hold_mode({**calico, "crd_min_ready_seconds": False}, {})["text"]
+    assert (f"watched, {number} nodes at a time" in watched) == (number is not None)
+
+
+def test_nodes_that_are_not_ready_go_first_together() -> None:
+    pods = info()["pods"]
+    for pod in pods[:2]:
+        pod["ready"] = False
+    found = hold_mode(info(pods=pods), {})["text"]
+    assert "its first 2 nodes (those not ready), restarted together" in found
+    assert "each of them" in found
+
+
 def test_a_canary_can_be_chosen_with_a_manifest_only() -> None:
     manifest = info(install="manifest", crd_min_ready_seconds=False)
     found = hold_mode(manifest, {"canary": "node2"})

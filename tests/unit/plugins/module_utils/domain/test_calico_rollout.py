@@ -280,6 +280,69 @@ def test_what_holds_is_told() -> None:
     assert not seen(world())["held"], "nobody is left to be held"
 
 
+def held(most: Any = 1, **changed: Any) -> Obj:
+    """An operator install whose roll-out is held, maxUnavailable at a time."""
+    raw = world(**changed)
+    raw["daemonset"]["spec"]["minReadySeconds"] = 600
+    raw["daemonset"]["spec"]["updateStrategy"] = {"rollingUpdate": {"maxUnavailable": most}}
+    return raw
+
+
+@pytest.mark.parametrize("most", [2, "50%"])
+def test_all_nodes_that_go_first_are_waited_for(most: Any) -> None:
+    one = held(most, pods=[pod(1), pod(2, OLD), pod(3, OLD)])
+    assert not seen(one, "canary")["done"], "the second is about to go"
+    two = held(most, pods=[pod(1), pod(2), pod(3, OLD)])
+    found = seen(two, "canary")
+    assert found["done"]
+    assert found["first_nodes"] == ["node1", "node2"]
+    assert found["daemonset"]["at_once"] == 2
+    assert not seen(held(most, pods=[pod(1), pod(2, ready=False), pod(3, OLD)]), "canary")["done"]
+    assert seen(held(1, pods=one["pods"]), "canary")["done"]
+
+
+def test_a_pod_that_is_being_replaced_is_waited_for() -> None:
+    raw = held(1, pods=[pod(1), pod(2, OLD, ready=False), pod(3, OLD)])
+    assert not seen(raw, "canary")["done"], "those not ready are replaced at once"
+    assert seen(raw, "canary", Asked(EXPECT, accept=frozenset({"node2"})))["done"]
+    assert not seen(held(1, pods=[pod(1), pod(3, OLD)]), "canary")["done"]
+
+
+def broken(*pods: Obj, stored: str = "as expected") -> Obj:
+    """An operator install put back to where node1's calico-node is not ready."""
+    status = conditions(Available="False", Progressing="True", Degraded="True")
+    raw = world(pods=[*pods], nodes=[node(1, stored), node(2), node(3)], tigerastatus=status)
+    new = sum(p["spec"]["containers"] == template(NEW)["containers"] for p in pods)
+    raw["daemonset"]["status"].update(updatedNumberScheduled=new, numberUnavailable=1)
+    return raw
+
+
+def test_what_was_not_ready_has_to_store_what_it_stored_and_no_more() -> None:
+    asked = Asked(EXPECT, unready=frozenset({"node1"}))
+    crash = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    for more in ({}, crash):
+        raw = broken(pod(1, ready=False, **more), pod(2), pod(3))
+        assert not seen(raw)["done"]
+        found = seen(raw, asked=asked)
+        assert (found["done"], found["behind"], found["problems"]) == (True, ["node1"], [])
+    raw = broken(pod(1, ready=False), pod(2), pod(3), stored="10.9.0.1/24")
+    assert not seen(raw, asked=asked)["done"]
+    other = Asked(EXPECT, unready=frozenset({"node2"}))
+    assert not seen(raw, asked=other)["done"], "it is another one that is not ready"
+
+
+def test_a_roll_out_that_cannot_pass_what_was_not_ready_ends_there() -> None:
+    asked = Asked(EXPECT, unready=frozenset({"node1"}))
+    raw = broken(pod(1, ready=False), pod(2, OLD), pod(3, OLD))
+    found = seen(raw, asked=asked)
+    assert (found["done"], found["behind"]) == (True, ["node1", "node2", "node3"])
+    raw["daemonset"]["spec"]["updateStrategy"] = {"rollingUpdate": {"maxUnavailable": 2}}
+    assert not seen(raw, asked=asked)["done"], "there is room for another one"
+    moved = broken(pod(1, ready=False), pod(2, OLD), pod(3, OLD))
+    moved["nodes"][1] = node(2, "10.9.0.2/24")
+    assert not seen(moved, asked=asked)["done"], "node2 does not store what it stored"
+
+
 def test_on_delete_holds_a_canary_and_ends_a_wait_for_all() -> None:
     raw = world(pods=[pod(1), pod(2, OLD), pod(3, OLD)])
     raw["daemonset"]["spec"]["updateStrategy"] = {"type": "OnDelete"}
