@@ -12,7 +12,7 @@ tracking), fluxcd.io/flux (labels of kustomize and helm controller), kubernetes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _calico_fields as fields
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._edit import Obj, title
@@ -114,6 +114,11 @@ def _variables(target: Obj, methods: Mapping[int, str]) -> str:
 
 def refusal(obj: Obj, target: Obj, methods: Mapping[int, str]) -> str | None:
     """Return why an owned object is not changed, with what to commit; None if nobody owns it."""
+    return refusal_of(obj, target, lambda by: snippet(obj, target, by, methods) if methods else "")
+
+
+def refusal_of(obj: Obj, target: Obj, commit: Callable[[str], str]) -> str | None:
+    """Do the same for any object; ``commit`` returns what to commit where its owner keeps it."""
     owner = owner_of(obj)
     if owner["by"] is None:
         return None
@@ -123,10 +128,9 @@ def refusal(obj: Obj, target: Obj, methods: Mapping[int, str]) -> str | None:
         "flux": "to the repository that Flux syncs",
         "addon-manager": "to the add-on's manifest or configuration",
     }[owner["by"]]
-    text = snippet(obj, target, owner["by"], methods) if methods else ""
     return (
         f"Refused to change {title(target)}: it belongs to {NAMES[owner['by']]} "
         f"({owner['evidence']}), which would revert the change or fight over it. Commit this "
-        f"{where}:\n{text}In an emergency set override_owner (in the playbooks "
+        f"{where}:\n{commit(owner['by'])}In an emergency set override_owner (in the playbooks "
         "k8snet_override_owner: true), and commit afterwards all the same."
     )
