@@ -137,17 +137,20 @@ def observe(socket: str, request: Request) -> Look:
     """Read the node. Raises `_ovsdb.OvsdbError`."""
     root = read_root(socket)
     facts = _ovs.read(socket, _ONE_TALK)
+    daemons = {
+        "vswitchd_running": facts["vswitchd_running"],
+        "vswitchd_uptime": facts["vswitchd_uptime"],
+        "agent_age": age_of("antrea-agent"),
+    }
     if not root.is_set:
-        return Look(root, domain.Seen(False), facts)
+        return Look(root, domain.Seen(False, **daemons), facts)
     addresses = _ovs.global_addresses()
     own = domain.own_port(
         facts, _flow_restore_net.default_devices(), addresses, request.node_addresses
     )
     seen = domain.Seen(
         is_set=True,
-        vswitchd_running=facts["vswitchd_running"],
-        vswitchd_uptime=facts["vswitchd_uptime"],
-        agent_age=age_of("antrea-agent"),
+        **daemons,
         flows=flows(os.path.dirname(socket), domain.pod_bridges(facts["bridges"])),
         own_on_bridge=own,
         set_for=request.set_for,
