@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export MOLECULE_GLOB='molecule/*/molecule.yml'
 export K8SNET_LAB=${K8SNET_LAB:-molecule}
 if [ -z "${K8SNET_INVENTORY:-}" ]; then
-    export K8SNET_OWN_LAB=1 K8SNET_INVENTORY=/run/k8snet-lab/$K8SNET_LAB/inventory.yml
+    export K8SNET_OWN_LAB=1 K8SNET_LAB_OWNER=$$ K8SNET_INVENTORY=/run/k8snet-lab/$K8SNET_LAB/inventory.yml
     export K8SNET_KUBECONFIG=/run/k8snet-lab/$K8SNET_LAB/api/kubeconfig
 fi
 # An interrupted run leaves Molecule believing that the nodes exist.
@@ -21,4 +21,8 @@ if [ $# -gt 0 ]; then
     for name in "$@"; do molecule test --scenario-name "$name"; done
 else
     molecule test --all
+fi
+if [ -n "${K8SNET_OWN_LAB:-}" ] && python -m tests.lab status >/dev/null; then
+    echo "tests/molecule.sh: Molecule's destroy has left lab '$K8SNET_LAB' up" >&2
+    exit 1
 fi
