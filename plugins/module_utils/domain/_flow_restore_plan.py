@@ -18,38 +18,45 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
 )
 
 _MOST_NODES = 60
+#: Verdicts that leave nothing to do.
+_FINE = {"not_set": "not set", "no_ovs": "no Open vSwitch"}
 
 
 def plan(
     cluster: dict[str, Any],
-    agents: dict[str, dict[str, Any]],
+    silent: dict[str, int | None],
     hosts: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Return ``{clear, refused, unreached, lines, pages}``.
+    """Return ``{clear, left, lines, pages}``.
 
-    ``cluster``: k8snet_cluster of cluster_info; without access it has no nodes. ``agents``: Node ->
-    ``{heartbeat_age_seconds, node_ready}``. ``hosts``: as `_nodes.match` takes them, and each with
+    ``cluster``: k8snet_cluster of cluster_info; without access it has no nodes. ``silent``: Node ->
+    seconds since its agent's last heartbeat. ``hosts``: as `_nodes.match` takes them, and each with
     ``tried`` (pairs of address and why it did not answer), ``through`` (the address that
-    answered, or None) and ``verdict`` (of ovs_flow_restore_wait in check mode, or None).
+    answered, or None) and ``verdict`` (of ovs_flow_restore_wait with state=read, or None).
 
-    ``clear``: hosts whose key will be cleared; ``refused``: host -> reason, stuck and left alone;
-    ``unreached``: hosts that no address led to; ``pages``: host -> lines for its console.
+    ``clear``: hosts whose key will be cleared; ``left``: what people have to see to, in sentences;
+    ``pages``: host that no address led to -> lines for its console.
     """
     views = [v for v in match(hosts, cluster["nodes"]).views if v.host and v.state != NOT_LINUX]
-    found: dict[str, Any] = {"clear": [], "refused": {}, "unreached": [], "pages": {}}
-    rows = [("Node", "reached by", "flow-restore-wait", "")]
-    for view in sorted(views, key=lambda v: v.name):
+    views.sort(key=lambda view: view.name)
+    clear: list[str] = []
+    left: list[str] = []
+    pages: dict[str, list[str]] = {}
+    for view in views:
         host = view.host or {}
         verdict = host.get("verdict") or {}
         if view.state == UNREACHABLE:
-            found["unreached"].append(host["name"])
-            found["pages"][host["name"]] = console.page(_cut_off(view, cluster, agents))
+            pages[host["name"]] = console.page(_cut_off(view, cluster, silent))
+            left.append(f"{view.name} cannot be reached: its page says what to type.")
+        elif view.state != VISITED:
+            left.append(f"{view.name} could not be examined: {host.get('error') or 'see above'}")
         elif verdict.get("act"):
-            found["clear"].append(host["name"])
-        elif verdict.get("stuck"):
-            found["refused"][host["name"]] = str(verdict["reason"])
-        rows.append(_row(view, verdict))
-    return {**found, "lines": _table(rows) + _reasons(views)}
+            clear.append(host["name"])
+        elif verdict.get("code") not in _FINE:
+            left.append(f"{view.name}: {verdict.get('reason')}")
+    rows = [("Node", "reached by", "flow-restore-wait", "")]
+    rows += [_row(view, (view.host or {}).get("verdict") or {}) for view in views]
+    return {"clear": clear, "left": left, "pages": pages, "lines": _table(rows) + _reasons(views)}
 
 
 def _row(view: View, verdict: dict[str, Any]) -> tuple[str, str, str, str]:
@@ -59,7 +66,7 @@ def _row(view: View, verdict: dict[str, Any]) -> tuple[str, str, str, str]:
     if view.state != VISITED:
         return view.name, str(host.get("through") or "-"), "?", "could not be examined"
     code = str(verdict.get("code") or "unknown")
-    state = {"not_set": "not set", "no_ovs": "no Open vSwitch"}.get(code, "set")
+    state = _FINE.get(code, "set")
     act = "clear" if verdict.get("act") else ""
     if not act and state == "set":
         act = "REFUSED" if verdict.get("stuck") else "leave"
@@ -80,30 +87,27 @@ def _table(rows: list[tuple[str, str, str, str]]) -> list[str]:
 def _reasons(views: list[View]) -> list[str]:
     """Return why a set key is cleared or not, and what that brings, node by node."""
     lines: list[str] = []
-    for view in sorted(views, key=lambda v: v.name):
+    for view in views:
         verdict = (view.host or {}).get("verdict") or {}
-        if verdict.get("code") in (None, "not_set", "no_ovs"):
+        if "code" not in verdict or verdict["code"] in _FINE:
             continue
         lines += ["", f"{view.name}: {verdict['reason']}"]
         lines += [f"WARNING  {view.name}: {text}" for text in verdict.get("warnings") or ()]
     return lines
 
 
-def _cut_off(
-    view: View, cluster: dict[str, Any], agents: dict[str, dict[str, Any]]
-) -> console.CutOff:
+def _cut_off(view: View, cluster: dict[str, Any], silent: dict[str, int | None]) -> console.CutOff:
     antrea = cluster.get("antrea") or {}
-    agent = agents.get(view.name) or {}
+    ready = (view.node or {}).get("ready")
     bridge = next(iter(antrea.get("secondary_bridges") or ()), None)
     config = antrea.get("config_map")
-    ready = agent.get("node_ready")
     return console.CutOff(
         node=view.name,
         internal_ips=tuple((view.node or {}).get("internal_ips") or ()),
         tried=tuple((str(a), str(why)) for a, why in (view.host or {}).get("tried") or ()),
         bridge=bridge["name"] if bridge else None,
         nics=tuple(str(nic) for nic in bridge["interfaces"]) if bridge else (),
-        silent=agent.get("heartbeat_age_seconds"),
-        ready=None if ready is None else str(ready),
+        silent=silent.get(view.name),
+        ready=("Unknown" if ready is None else str(ready)) if view.node else None,
         config=f"ConfigMap {antrea['namespace']}/{config}" if config else None,
     )

@@ -17,7 +17,13 @@ CLEAN = {"act": False, "stuck": False, "code": "not_set", "reason": "Not set.", 
 
 def node(number: int, system: str = "linux") -> dict[str, Any]:
     ip = f"10.0.0.{number}"
-    return {"name": f"w{number}", "internal_ips": [ip], "os": system, "hostname": f"w{number}"}
+    return {
+        "name": f"w{number}",
+        "internal_ips": [ip],
+        "os": system,
+        "hostname": f"w{number}",
+        "ready": None,
+    }
 
 
 def host(number: int, verdict: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
@@ -40,11 +46,10 @@ CLUSTER: dict[str, Any] = {
 
 def test_each_node_has_its_fate() -> None:
     hosts = [host(1, CLEAN), host(2, STUCK), host(3, REFUSED), host(4), host(5, YOUNG)]
-    agents = {"w4": {"heartbeat_age_seconds": 90, "node_ready": "Unknown"}}
-    found = domain.plan(CLUSTER, agents, hosts)
+    found = domain.plan(CLUSTER, {"w4": 90}, hosts)
     assert found["clear"] == ["host2"]
-    assert found["refused"] == {"host3": "Policies."}
-    assert found["unreached"] == ["host4"]
+    unreached = "w4 cannot be reached: its page says what to type."
+    assert found["left"] == ["w3: Policies.", unreached, "w5: Wait."]
     table = {line.split()[0]: line for line in found["lines"][1:6]}
     assert table["w1"].endswith("not set")
     assert table["w2"].endswith("clear")
@@ -60,8 +65,15 @@ def test_each_node_has_its_fate() -> None:
 
 def test_without_the_cluster_hosts_stand_for_themselves() -> None:
     found = domain.plan({"nodes": [], "antrea": {}}, {}, [host(1, STUCK), host(2)])
-    assert (found["clear"], found["unreached"]) == (["host1"], ["host2"])
+    assert (found["clear"], list(found["pages"])) == (["host1"], ["host2"])
     assert "NODE host2" in found["pages"]["host2"][0]
+
+
+def test_a_node_that_could_not_be_judged_is_left_to_people() -> None:
+    failed = host(1, state="failed", error="no Python")
+    found = domain.plan(CLUSTER, {}, [failed])
+    assert found["left"] == ["w1 could not be examined: no Python"]
+    assert found["lines"][1].endswith("could not be examined")
 
 
 def test_what_clearing_brings_is_told_beforehand() -> None:
