@@ -89,6 +89,8 @@ Documentation=https://github.com/k8snet/k8snet.cni
 Type=oneshot
 ExecStart={command}
 SyslogIdentifier=k8snet
+# Neither each start nor each end is worth a line.
+LogLevelMax=notice
 TimeoutStartSec=180
 # Since when the key has been seen set; the OVSDB keeps no history.
 RuntimeDirectory={NAME}

@@ -98,7 +98,7 @@ def _when_set(settings: domain.Settings, memory: domain.Memory, set_for: int) ->
         text = (
             f"{judge.KEY} is set. If it still is in {settings.minutes} min, it will be looked at."
         )
-        return _say(memory, "waiting", [f"<6>{text}"])
+        return _say(memory, "waiting", [f"<5>{text}"])
     reached = reachable(settings.api_servers)
     if reached:
         text = f"{judge.KEY} has been set for long, but the API answers at {reached}: left alone."
