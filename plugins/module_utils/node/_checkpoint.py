@@ -1,0 +1,388 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Arms, confirms, rolls back and removes a checkpoint of this node."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+from .._plan import Plan, Step
+from ..domain import _checkpoint as domain
+from . import _checkpoint_read as reading
+from . import _checkpoint_store as storing
+from . import _checkpoint_units as units
+from . import _program, _restore
+from ._checkpoint_store import CheckpointError, Store
+from ._links import ReadError
+from ._program import ProgramError
+
+_LOCK_SECONDS = 5.0
+#: The whole of a restore: its own bounds, and the time that systemd needs to start it.
+_ROLL_BACK_SECONDS = 480.0
+#: What all of it needs on the disk, generously.
+_ROOM = 4 << 20
+
+Result = dict[str, Any]
+
+
+class Checkpoint:
+    """One checkpoint, from the module's side."""
+
+    def __init__(self, name: str, check_mode: bool, store: Store | None = None) -> None:
+        self.name = name
+        self._check = check_mode
+        self._store = store or Store()
+        self._store.path(name)
+
+    # -- armed ----------------------------------------------------------------------------
+
+    def arm(self, timeout: int, scope: Result, hold: Result | None) -> Result:
+        """Save, install what restores, start the timer. Raises CheckpointError, ReadError."""
+        self._may_arm(timeout)
+        now = reading.gather(scope["ovs_socket"], scope["ovs"])
+        try:
+            saved = domain.scope(now, scope["links"], scope["ovs"], scope["dns"])
+        except ValueError as error:
+            raise CheckpointError(f"scope.links: {error}. Nothing was changed.") from None
+        plan = self._arming(timeout, domain.counted(saved), hold)
+        if self._check:
+            return self._result(plan)
+        with self._locked():
+            self._may_arm(timeout)
+            self._arm(timeout, saved, scope, hold)
+        return self._result(plan)
+
+    def _may_arm(self, timeout: int) -> None:
+        low, high = domain.TIMEOUTS
+        if not low <= timeout <= high:
+            raise CheckpointError(
+                f"timeout: {timeout} s is not between {low} and {high} s. It must be longer than "
+                "the change and its confirmation, and short enough to wait for. Nothing was "
+                "changed."
+            )
+        units.need_systemd()
+        armed = self._store.armed()
+        if armed is not None:
+            raise CheckpointError(
+                f"Checkpoint '{armed}' is {self._store.state(armed)} on this node, so no other can "
+                f"be armed. Confirm it (state: confirmed, id: {armed}) if the node is as it should "
+                f"be, or roll it back (state: rolled_back, id: {armed}). Nothing was changed."
+            )
+        if self._store.state(self.name) not in (None, storing.PREPARING):
+            raise CheckpointError(
+                f"There is a checkpoint '{self.name}' already ({self._store.state(self.name)}). "
+                "Use another id, or remove it with state: absent. Nothing was changed."
+            )
+        held = self._store.held()
+        if held is not None:
+            raise CheckpointError(
+                f"Checkpoint '{held.get('id')}' holds {', '.join(held.get('units', []))} on this "
+                f"node ({self._store.hold_file}). Remove the cause, then lift the hold with state: "
+                "absent and that id. Nothing was changed."
+            )
+        _room(self._store.root)
+
+    def _arming(self, timeout: int, saved: str, hold: Result | None) -> Plan:
+        steps = [
+            Step("Save the node's network.", f"checkpoint {self.name}", after=saved),
+            Step(
+                f"Start a timer that restores it after {timeout} s.",
+                f"{units.name_of(self.name)}.timer",
+                after=f"in {timeout} s",
+            ),
+            Step("Restore it after a reboot too.", units.BOOT_UNIT, after="enabled"),
+        ]
+        for unit in hold["units"] if hold else ():
+            text = f"Keep {unit} stopped after a restore, also over a reboot."
+            target = f"{units.full(unit)}.d/{units.DROP_IN}"
+            steps.append(Step(text, target, after=f"unless {self._store.hold_file} is there"))
+        return Plan(tuple(steps))
+
+    def _arm(self, timeout: int, saved: Result, scope: Result, hold: Result | None) -> None:
+        self._store.remove(self.name)
+        if hold:
+            active = [unit for unit in hold["units"] if units.active(unit)]
+            hold = {**hold, "id": self.name, "active": active}
+        program = self._install()
+        command = [python(), "-I", program]
+        content = {
+            "version": 1,
+            "id": self.name,
+            "armed_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "armed_monotonic": time.monotonic(),
+            "timeout": timeout,
+            "socket": scope["ovs_socket"],
+            "program": command,
+            "saved": saved,
+        }
+        self._store.create(self.name, content, hold)
+        try:
+            if hold:
+                units.install_hold(hold["units"])
+            units.install_boot(command)
+            units.start_timer(self.name, timeout, [*command, "--restore", self.name])
+            self._store.set_state(self.name, storing.ARMED)
+        except (CheckpointError, OSError):
+            self._take_away(hold)
+            self._store.remove(self.name)
+            raise
+
+    def _install(self) -> str:
+        data = _program.build("node._restore:main", _restore.MODULES)
+        return _program.install("restore", data, f"{self._store.root}/programs")
+
+    # -- confirmed ------------------------------------------------------------------------
+
+    def confirm(self) -> Result:
+        """Disarm: nothing restores any more. Raises CheckpointError when that comes too late."""
+        state = self._confirmable()
+        steps = [
+            Step("Confirm the checkpoint.", f"checkpoint {self.name}", "armed", "confirmed"),
+            Step("Stop the timer.", f"{units.name_of(self.name)}.timer", before="armed"),
+            Step("Remove the boot unit.", units.BOOT_UNIT, before="enabled"),
+        ]
+        hold = self._store.hold_settings(self.name)
+        for unit in hold["units"] if hold else ():
+            target = f"{units.full(unit)}.d/{units.DROP_IN}"
+            steps.append(Step("Remove the hold's drop-in.", target, before="installed"))
+        plan = Plan(tuple(steps) if state == storing.ARMED else ())
+        if plan.changed and not self._check:
+            with self._locked():
+                self._confirmable()
+                # From here on the restore program finds nothing to do, timer or not.
+                self._store.set_state(self.name, storing.CONFIRMED)
+                self._take_away(hold)
+        return self._result(plan)
+
+    def _confirmable(self) -> str:
+        state = self._store.state(self.name)
+        if state in (storing.ARMED, storing.CONFIRMED):
+            return state
+        if state in (None, storing.PREPARING):
+            raise CheckpointError(
+                f"There is no checkpoint '{self.name}' on this node: nothing to confirm. See "
+                f"{self._store.base} for those that are."
+            )
+        if state == storing.RESTORING:
+            raise CheckpointError(
+                f"Too late: the node is being restored to checkpoint '{self.name}' right now. See "
+                f"'journalctl -t k8snet' on it."
+            )
+        raise CheckpointError(f"Too late: {self.told(self._store.report(self.name) or {})}")
+
+    def told(self, report: Result) -> str:
+        """Say what a restore did."""
+        when, seconds = report.get("started_at", "an unknown time"), report.get("seconds", "?")
+        text = f"the node was rolled back to checkpoint '{self.name}' at {when}, in {seconds} s."
+        left = [*report.get("left", []), *report.get("cannot", [])]
+        if left:
+            text += f" It could not restore: {'; '.join(left)}."
+        if report.get("held"):
+            text += (
+                f" {', '.join(report['held'])} is held: remove the cause, then lift the hold with "
+                f"state: absent and id: {self.name}."
+            )
+        return text
+
+    # -- rolled back ----------------------------------------------------------------------
+
+    def roll_back(self) -> Result:
+        """Restore now, by the program on the node. Raises CheckpointError, ReadError."""
+        state = self._store.state(self.name)
+        if state == storing.ROLLED_BACK:
+            return self._result(Plan())
+        if state not in (*storing.OPEN, storing.FAILED):
+            word = "was confirmed" if state == storing.CONFIRMED else "is not there"
+            raise CheckpointError(
+                f"Checkpoint '{self.name}' {word}: there is nothing to roll back to."
+            )
+        content = self._store.load(self.name)
+        hold = self._store.hold_settings(self.name)
+        saved = content["saved"]
+        todo = domain.restore_plan(saved, reading.gather(content["socket"], saved["with_ovs"]))
+        steps = [Step("Roll back.", f"checkpoint {self.name}", state, storing.ROLLED_BACK)]
+        for unit in hold["units"] if hold else ():
+            steps.append(Step(f"Stop and hold {unit}.", units.full(unit), after="held"))
+        plan = Plan((*steps, *todo.plan.steps))
+        if not self._check:
+            self._run(content["program"])
+        return self._result(plan)
+
+    def _run(self, command: list[str]) -> None:
+        unit = units.name_of(self.name)
+        if units.timer_waits(self.name):
+            # The timer's own service: never two at a time, and it outlives this connection.
+            code, said = units.run(
+                "systemctl", "start", f"{unit}.service", timeout=_ROLL_BACK_SECONDS
+            )
+        else:
+            words = (
+                "--collect",
+                "--wait",
+                f"--unit={unit}-now",
+                "--property=SyslogIdentifier=k8snet",
+            )
+            code, said = units.run(
+                "systemd-run", *words, *command, "--restore", self.name, timeout=_ROLL_BACK_SECONDS
+            )
+        state = self._store.state(self.name)
+        if state != storing.ROLLED_BACK:
+            report = self._store.report(self.name) or {}
+            left = "; ".join(report.get("left", [])) or said or f"exit code {code}"
+            raise CheckpointError(
+                f"The restore of checkpoint '{self.name}' did not complete ({state}): {left}. See "
+                "'journalctl -t k8snet' on the node."
+            )
+        units.run("systemctl", "stop", f"{unit}.timer")
+
+    # -- absent ---------------------------------------------------------------------------
+
+    def remove(self) -> Result:
+        """Lift the hold and remove all of this checkpoint, armed or not."""
+        state, held = self._store.state(self.name), self._store.held()
+        mine = held is not None and held.get("id") == self.name
+        hold = (held if mine else None) or self._store.hold_settings(self.name)
+        steps = []
+        if state is not None:
+            steps.append(Step("Remove the checkpoint.", f"checkpoint {self.name}", before=state))
+        for unit in (hold or {}).get("units", ()) if mine else ():
+            steps.append(Step(f"Lift the hold of {unit}.", units.full(unit), "held", "free"))
+        plan = Plan(tuple(steps))
+        if plan.changed and not self._check:
+            with self._locked():
+                if self._store.state(self.name) == storing.RESTORING:
+                    raise CheckpointError(
+                        f"Checkpoint '{self.name}' was being restored when its program died. "
+                        "Finish that first: state: rolled_back."
+                    )
+                if self._store.armed() in (None, self.name):
+                    self._take_away(None)
+                self._lift(hold, mine)
+                self._store.remove(self.name)
+        return self._result(plan, gone=True)
+
+    def _lift(self, hold: Result | None, mine: bool) -> None:
+        if hold is None:
+            return
+        if mine:
+            os.unlink(self._store.hold_file)
+        units.remove_hold(hold["units"])
+        for unit in hold["active"] if mine else ():
+            code, said = units.run("systemctl", "start", units.full(unit))
+            if code:
+                raise CheckpointError(
+                    f"The hold is lifted, but {unit} does not start: {said}. See 'systemctl status "
+                    f"{unit}' on the node."
+                )
+
+    # -- all ------------------------------------------------------------------------------
+
+    def _take_away(self, hold: Result | None) -> None:
+        units.stop_timer(self.name)
+        units.remove_boot()
+        if hold:
+            units.remove_hold(hold["units"])
+
+    def _locked(self) -> _Lock:
+        return _Lock(self._store, self.name)
+
+    def _result(self, plan: Plan, gone: bool = False) -> Result:
+        described = None if gone and not self._check else self.describe()
+        return {
+            "changed": plan.changed,
+            "checkpoint": described or {**_NOTHING, "id": self.name},
+            "plan": plan.describe(),
+            "diff": plan.diff(),
+        }
+
+    def describe(self) -> Result | None:
+        """Return how the checkpoint stands, None when there is none."""
+        state = self._store.state(self.name)
+        if state is None:
+            return None
+        try:
+            content = self._store.load(self.name)
+        except CheckpointError:
+            content = {}
+        held = self._store.held()
+        deadline = None
+        if state == storing.ARMED and content:
+            at = content["armed_monotonic"] + content["timeout"]
+            same = content["saved"]["boot_id"] == reading.boot_id()
+            left = round(at - time.monotonic(), 1) if same else None
+            boot = content["saved"]["boot_id"]
+            deadline = {"monotonic": round(at, 3), "boot_id": boot, "seconds_left": left}
+        return {
+            "id": self.name,
+            "state": state,
+            "armed_at": content.get("armed_at"),
+            "timeout": content.get("timeout"),
+            "deadline": deadline,
+            "hold": self._store.hold_settings(self.name) is not None,
+            "held": held is not None and held.get("id") == self.name,
+            "program": content.get("program"),
+            "report": self._store.report(self.name),
+        }
+
+
+_NOTHING: Result = {
+    "state": "absent",
+    "armed_at": None,
+    "timeout": None,
+    "deadline": None,
+    "hold": False,
+    "held": False,
+    "program": None,
+    "report": None,
+}
+
+
+class _Lock:
+    """The store's lock, or an error that says who has it."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._context = store.lock(_LOCK_SECONDS)
+        self._name = name
+
+    def __enter__(self) -> None:
+        if not self._context.__enter__():
+            self._context.__exit__(None, None, None)
+            raise CheckpointError(
+                f"Checkpoint '{self._name}' cannot be changed: the node is being restored right "
+                "now, or another run is at it. See 'journalctl -t k8snet' on the node."
+            )
+
+    def __exit__(self, *error: Any) -> None:
+        self._context.__exit__(*error)
+
+
+def python() -> str:
+    """The Python that runs this, by a path that stays."""
+    return sys.executable or "/usr/bin/python3"
+
+
+def _room(root: str) -> None:
+    """Raise CheckpointError where the disk is full or read-only, before anything is done."""
+    place = root
+    while not os.path.isdir(place):
+        place = os.path.dirname(place)
+    found = os.statvfs(place)
+    if found.f_flag & os.ST_RDONLY:
+        raise CheckpointError(
+            f"{place} is read-only, so no checkpoint can be kept there. See the kernel's log, "
+            "repair the disk and mount it writable. Nothing was changed."
+        )
+    if found.f_bavail * found.f_frsize < _ROOM or (found.f_files and not found.f_favail):
+        raise CheckpointError(
+            f"The disk of {place} is full: {_ROOM >> 20} MiB are needed to keep a checkpoint. Free "
+            "some space there. Nothing was changed."
+        )
+
+
+ERRORS = (CheckpointError, ReadError, ProgramError)

@@ -1,0 +1,214 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What systemd does for a checkpoint: the timer, the unit that restores after a boot, the hold."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+
+from . import _program
+from ._checkpoint_store import ROOT, CheckpointError
+
+BOOT_UNIT = "k8snet-restore-boot.service"
+UNITS = "/etc/systemd/system"
+DROP_IN = "90-k8snet-hold.conf"
+_TIMEOUT = 30.0
+#: Longer than the restore program's own bounds together, so that it ends by itself.
+RESTORE_SECONDS = 420
+
+_HEAD = "# Written by k8snet.cni.network_checkpoint, which removes it again.\n"
+_BOOT = """[Unit]
+Description=Restore the network that an unconfirmed change left behind
+# What configures the network has done so: it is repaired, not raced.
+After=network.target systemd-networkd.service NetworkManager.service networking.service
+After=openvswitch-switch.service openvswitch.service ovs-vswitchd.service
+Before=kubelet.service
+RequiresMountsFor={root}
+
+[Service]
+Type=oneshot
+ExecStart={python} -I {program} --boot
+TimeoutStartSec={seconds}
+SyslogIdentifier=k8snet
+
+[Install]
+WantedBy=multi-user.target
+"""
+_HOLD = """[Unit]
+# An agent that reads its configuration again would cut this node off again. To lift it by hand:
+# rm {root}/hold && systemctl start {unit}
+ConditionPathExists=!{root}/hold
+"""
+
+
+def run(*words: str, timeout: float = _TIMEOUT) -> tuple[int, str]:
+    """Run a program of systemd's; its exit code and what it said. 127: there is none."""
+    program = shutil.which(words[0], path=os.environ.get("PATH", "") + ":/usr/bin:/bin")
+    if program is None:
+        return 127, f"{words[0]} not found"
+    try:
+        done = subprocess.run(
+            [program, *words[1:]],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        return 124, f"no answer within {timeout:g} s"
+    except OSError as error:
+        return 126, str(error)
+    return done.returncode, (done.stdout + done.stderr).strip()
+
+
+def running() -> bool:
+    """Whether systemd runs this node."""
+    return os.path.isdir("/run/systemd/system") and shutil.which("systemd-run") is not None
+
+
+def need_systemd() -> None:
+    """Raise CheckpointError unless systemd runs this node."""
+    if not running():
+        raise CheckpointError(
+            "This node is not run by systemd (/run/systemd/system is missing): nothing would undo "
+            "the change in time. Arm checkpoints on nodes with systemd only, or make the change "
+            "at the console. Nothing was changed."
+        )
+
+
+def name_of(checkpoint: str) -> str:
+    """The unit of a checkpoint, without its ending."""
+    return f"k8snet-restore-{checkpoint}"
+
+
+def _do(what: str, *words: str) -> str:
+    code, said = run(*words)
+    if code:
+        raise CheckpointError(
+            f"Failed to {what}: '{' '.join(words[:3])}' said: {said or code}. See 'systemctl "
+            "status' on the node."
+        )
+    return said
+
+
+def start_timer(checkpoint: str, seconds: int, command: list[str]) -> None:
+    """Start the timer, counted by the clock that no one can set, and see that it is scheduled.
+
+    Raises CheckpointError.
+    """
+    unit = name_of(checkpoint)
+    run("systemctl", "reset-failed", f"{unit}.timer", f"{unit}.service")
+    _do(
+        "start the timer",
+        "systemd-run",
+        f"--unit={unit}",
+        f"--on-active={seconds}s",
+        "--timer-property=AccuracySec=100ms",
+        "--service-type=oneshot",
+        f"--property=TimeoutStartSec={RESTORE_SECONDS}",
+        "--property=SyslogIdentifier=k8snet",
+        "--property=OOMScoreAdjust=-900",
+        "--collect",
+        f"--description=Restore the network unless {checkpoint} is confirmed",
+        *command,
+    )
+    if not timer_waits(checkpoint):
+        raise CheckpointError(
+            f"The timer {unit}.timer was started and does not wait: see 'systemctl status "
+            f"{unit}.timer' and 'journalctl -u {unit}.timer' on the node. Nothing was changed."
+        )
+
+
+def timer_waits(checkpoint: str) -> bool:
+    """Whether the timer is scheduled, as systemd says itself."""
+    properties = "--property=SubState,NextElapseUSecMonotonic"
+    said = run("systemctl", "show", f"{name_of(checkpoint)}.timer", properties)[1].splitlines()
+    told = dict(line.partition("=")[::2] for line in said)
+    scheduled = told.get("NextElapseUSecMonotonic", "") not in ("", "0", "infinity")
+    return told.get("SubState") == "waiting" and scheduled
+
+
+def stop_timer(checkpoint: str) -> None:
+    """Take the timer away. Raises CheckpointError when it is still scheduled after that."""
+    unit = name_of(checkpoint)
+    said = run("systemctl", "stop", f"{unit}.timer")[1]
+    if timer_waits(checkpoint):
+        raise CheckpointError(
+            f"The timer {unit}.timer cannot be stopped ({said}). Stop it on the node: "
+            f"systemctl stop {unit}.timer"
+        )
+
+
+def install_boot(command: list[str]) -> None:
+    """Install and enable the unit that restores after a boot. Raises CheckpointError."""
+    text = _HEAD + _BOOT.format(
+        python=command[0], program=command[2], root=ROOT, seconds=RESTORE_SECONDS
+    )
+    _write(f"{UNITS}/{BOOT_UNIT}", text)
+    _do("reload systemd's units", "systemctl", "daemon-reload")
+    _do("enable the boot unit", "systemctl", "enable", BOOT_UNIT)
+
+
+def remove_boot() -> None:
+    """Disable and remove that unit."""
+    if not os.path.lexists(f"{UNITS}/{BOOT_UNIT}"):
+        return
+    run("systemctl", "disable", BOOT_UNIT)
+    with contextlib.suppress(OSError):
+        os.unlink(f"{UNITS}/{BOOT_UNIT}")
+    run("systemctl", "daemon-reload")
+
+
+def install_hold(units: list[str], root: str = ROOT) -> None:
+    """Install the drop-ins that keep units stopped while the hold is on. Raises CheckpointError."""
+    for unit in units:
+        text = _HEAD + _HOLD.format(root=root, unit=unit)
+        os.makedirs(f"{UNITS}/{full(unit)}.d", mode=0o755, exist_ok=True)
+        _write(f"{UNITS}/{full(unit)}.d/{DROP_IN}", text)
+    _do("reload systemd's units", "systemctl", "daemon-reload")
+
+
+def remove_hold(units: list[str]) -> bool:
+    """Remove those drop-ins; whether there were any."""
+    found = False
+    for unit in units:
+        folder = f"{UNITS}/{full(unit)}.d"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{folder}/{DROP_IN}")
+            found = True
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+    if found:
+        run("systemctl", "daemon-reload")
+    return found
+
+
+def full(unit: str) -> str:
+    """The name of a unit with its ending."""
+    return unit if "." in unit else f"{unit}.service"
+
+
+def active(unit: str) -> bool:
+    """Whether a unit runs."""
+    return run("systemctl", "is-active", "--quiet", full(unit))[0] == 0
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _program.write(folder, os.path.basename(path), text.encode(), mode=0o644)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be written: {error.strerror or error}. Make it writable, and run with "
+            "become. Nothing was changed."
+        ) from None
