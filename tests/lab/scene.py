@@ -4,29 +4,25 @@
 """Sets a cluster on a running lab: objects, central actors, a pod and its CNI's agent on each node.
 
 python -m tests.lab.scene calico-operator --dns-node node1     on the lab that K8SNET_LAB names
+python -m tests.lab.scene antrea --antrea-version v2.0.1 --behaviour uplink-first --watchdog 30
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
 
 from tests.lab.actors import bundle, content
+from tests.lab.antrea_scene import KUBECONFIG, PROGRAM, AntreaScene, Settings, await_that
 from tests.lab.errors import LabError
 from tests.lab.lab import Lab
 
 Say = Callable[[str], None]
-Found = TypeVar("Found")
 
-#: Where the actors lie on a node.
-PROGRAM, KUBECONFIG = "/opt/k8snet-actors.pyz", "/etc/k8snet-actors.kubeconfig"
 AGENT_UNIT = "k8snet-calico-node"
 
 #: Seconds between two of calico-node's detections. The real one takes 60.
@@ -34,7 +30,7 @@ POLL = 2.0
 ADDRESS = "projectcalico.org/IPv4Address"
 
 
-class Scene:
+class Scene(AntreaScene):
     """A cluster on a lab. Every node has one pod; that of ``dns_node`` answers DNS.
 
     ``kubeconfig``: of another API inside the lab's network; None for the lab's own. The nodes
@@ -42,23 +38,34 @@ class Scene:
     """
 
     def __init__(self, lab: Lab, dns_node: str = "node1", kubeconfig: Path | None = None) -> None:
-        self.lab = lab
+        super().__init__(lab, kubeconfig)
         self.dns_node = dns_node
-        self.kubeconfig = kubeconfig or lab.kubeconfig
         self.central: subprocess.Popen[bytes] | None = None
-        self.nodes = [str(node["name"]) for node in lab.status()["nodes"]]
 
-    def set(self, cni: str = "calico-operator", poll: float = POLL, *extra: str) -> None:
+    def set(
+        self,
+        cni: str = "calico-operator",
+        poll: float = POLL,
+        *extra: str,
+        version: str | None = None,
+        settings: Settings | None = None,
+    ) -> None:
         """Seeds the API, starts every actor, and waits until the cluster works.
 
         cni: as ``tests.lab.actors.cluster`` knows them; ``extra`` are its other options.
+        version, settings: Antrea's, and how its agents behave.
         LabError when something does not come up.
         """
+        if version:
+            extra += ("--antrea-version", version)
         seed = ["seed", "--nodes", str(len(self.nodes)), "--cni", cni, "--dns-node", self.dns_node]
-        self._inside("tests.lab.actors.cluster", *seed, *self._kubeconfig(), *extra)
-        self._start_central_actors()
+        self.inside("tests.lab.actors.cluster", *seed, *self.api_words(), *extra)
+        self._start_central_actors(antrea=cni == "antrea")
         detects = cni in ("calico-operator", "calico-manifest")
-        self.join(poll if detects else None)
+        if cni == "antrea":
+            self.start_antrea(settings or Settings())
+        else:
+            self.join(poll if detects else None)
         if detects:
             self.await_settled()
         if self.kubeconfig == self.lab.kubeconfig:
@@ -72,10 +79,9 @@ class Scene:
     def stored(self) -> dict[str, str | None]:
         """Returns node -> Calico's stored IPv4 address with its prefix, None where it has none."""
         path = "/api/v1/nodes"
-        said = self._inside("tests.lab.scene", "--get", path, *self._kubeconfig())
         return {
             node["metadata"]["name"]: node["metadata"].get("annotations", {}).get(ADDRESS)
-            for node in json.loads(said)["items"]
+            for node in self.call("GET", path)["items"]
         }
 
     def dns(self, node: str) -> bool:
@@ -114,22 +120,13 @@ class Scene:
                     f"the pod on {node} has lost DNS",
                 )
 
-    def _kubeconfig(self) -> list[str]:
-        return ["--kubeconfig", str(self.kubeconfig)]
-
-    def _inside(self, module: str, *arguments: str) -> str:
-        command = [sys.executable, "-m", module, *arguments]
-        done = self.lab.exec(command, capture_output=True, text=True, timeout=120)
-        if done.returncode:
-            raise LabError(f"{module} {' '.join(arguments)}: {done.stderr.strip()[-2000:]}")
-        return str(done.stdout)
-
-    def _start_central_actors(self) -> None:
+    def _start_central_actors(self, antrea: bool = False) -> None:
         """Starts operator and controllers inside the lab: they end with it."""
-        command = [sys.executable, "-u", "-m", "tests.lab.actors", "run", "operator", "daemonset"]
+        command = [sys.executable, "-u", "-m", "tests.lab.actors", "run", "daemonset"]
+        command += ["nodes", "--kubelets", "antrea-agent"] if antrea else ["operator"]
         with open(self.lab.run / "actors.log", "ab") as log:
             self.central = subprocess.Popen(
-                self.lab.inside([*command, *self._kubeconfig()]),
+                self.lab.inside([*command, *self.api_words()]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -138,8 +135,8 @@ class Scene:
 
     def _start_node(self, node: str, poll: float | None) -> None:
         number = int(node.removeprefix("node"))
-        self._copy(node, bundle.build(self.lab.run / f"{node}.pyz").read_bytes(), PROGRAM)
-        self._copy(node, self.kubeconfig.read_bytes(), KUBECONFIG)
+        self.copy(node, bundle.build(self.lab.run / f"{node}.pyz").read_bytes(), PROGRAM)
+        self.copy(node, self.kubeconfig.read_bytes(), KUBECONFIG)
         pods = f"pods up --pod-cidr {content.pod_cidr(number)}"
         pods += " --dns" if node == self.dns_node else ""
         self.lab.ssh(node, f"sudo python3 {PROGRAM} {pods}")
@@ -150,45 +147,30 @@ class Scene:
             unit = f"sudo systemd-run --quiet --collect --unit {AGENT_UNIT}"
             self.lab.ssh(node, f"{unit} python3 {PROGRAM} {agent}")
 
-    def _copy(self, node: str, content_: bytes, path: str) -> None:
-        """Writes a file on a node, readable by root only."""
-        command = self.lab.ssh_command(node, [f"sudo install -m 600 /dev/stdin {path}"])
-        done = self.lab.exec(command, input=content_, capture_output=True, timeout=60)
-        if done.returncode:
-            raise LabError(f"{node}: cannot write {path}: {done.stderr.decode().strip()}")
-
-
-def await_that(
-    look: Callable[[], Found], good: Callable[[Found], bool], what: str, timeout: float = 60
-) -> Found:
-    """Looks until it is good; LabError with what was seen last after ``timeout`` seconds."""
-    end = time.monotonic() + timeout
-    while not good(found := look()):
-        if time.monotonic() > end:
-            raise LabError(f"waited {timeout:.0f} s in vain until {what}; last seen: {found}")
-        time.sleep(0.2)
-    return found
-
-
-def _get(kubeconfig: Path, path: str) -> Any:
-    from tests.lab.api.client import Client
-
-    return Client(kubeconfig, "k8snet-scene").get(path)
-
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.lab.scene", description=__doc__)
     parser.add_argument("cni", nargs="?", default="calico-operator")
     parser.add_argument("--dns-node", default="node1")
     parser.add_argument("--poll", type=float, default=POLL, help="seconds between detections")
-    parser.add_argument("--get", help=argparse.SUPPRESS)  # run inside the lab's network
-    parser.add_argument("--kubeconfig", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--antrea-version", help="v2.3.0 unless given")
+    parser.add_argument("--behaviour", help="an agent's bugs, separated by commas, or none")
+    parser.add_argument("--heartbeat", type=float, default=Settings.heartbeat)
+    parser.add_argument("--api-wait", type=float, default=Settings.api_wait)
+    parser.add_argument("--watchdog", type=float, default=Settings.watchdog)
     words, extra = parser.parse_known_args()
-    if words.get:
-        print(json.dumps(_get(words.kubeconfig, words.get)))
-        return 0
+    bugs = words.behaviour
+    behaviour = None if bugs is None else tuple(b for b in bugs.split(",") if b not in ("", "none"))
+    settings = Settings(
+        behaviour=behaviour,
+        heartbeat=words.heartbeat,
+        api_wait=words.api_wait,
+        watchdog=words.watchdog,
+    )
     try:
-        Scene(Lab(), words.dns_node).set(words.cni, words.poll, *extra)
+        scene = Scene(Lab(), words.dns_node)
+        version = words.antrea_version
+        scene.set(words.cni, words.poll, *extra, version=version, settings=settings)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1

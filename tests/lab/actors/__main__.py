@@ -15,10 +15,11 @@ from pathlib import Path
 from tests.lab.actors import bundle
 from tests.lab.actors.daemonset import DaemonSets
 from tests.lab.actors.loop import Actor
+from tests.lab.actors.node_lifecycle import NodeLifecycle
 from tests.lab.actors.tigera_operator import TigeraOperator
 from tests.lab.api.client import Client, default_kubeconfig
 
-KNOWN = ("operator", "daemonset")
+KNOWN = ("operator", "daemonset", "nodes")
 
 
 def start(actors: list[Actor]) -> list[threading.Thread]:
@@ -29,13 +30,22 @@ def start(actors: list[Actor]) -> list[threading.Thread]:
     return threads
 
 
-def make(names: list[str], kubeconfig: Path, acted: tuple[str, ...], version: str) -> list[Actor]:
+def make(
+    names: list[str],
+    kubeconfig: Path,
+    acted: tuple[str, ...],
+    version: str,
+    kubelets: tuple[str, ...] = (),
+) -> list[Actor]:
     """Return the named actors, each with a client of its own User-Agent."""
     out: list[Actor] = []
     if "operator" in names:
         out.append(TigeraOperator(Client(kubeconfig, "tigera-operator"), version))
     if "daemonset" in names:
-        out.append(DaemonSets(Client(kubeconfig, "kube-controller-manager"), acted))
+        client = Client(kubeconfig, "kube-controller-manager")
+        out.append(DaemonSets(client, acted, kubelets=kubelets))
+    if "nodes" in names:
+        out.append(NodeLifecycle(Client(kubeconfig, "kube-controller-manager")))
     return out
 
 
@@ -44,7 +54,8 @@ def _run(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     acted = tuple(name for name in options.acted.split(",") if name)
-    actors = make(options.actors, options.kubeconfig, acted, options.calico_version)
+    kubelets = tuple(name for name in options.kubelets.split(",") if name)
+    actors = make(options.actors, options.kubeconfig, acted, options.calico_version, kubelets)
     threads = start(actors)
     print(f"ready {' '.join(options.actors)}", flush=True)
     ended.wait()
@@ -66,6 +77,11 @@ def main(arguments: list[str] | None = None) -> int:
         "--acted",
         default="calico-node",
         help="values of label k8s-app whose pods somebody else makes Ready, separated by commas",
+    )
+    run.add_argument(
+        "--kubelets",
+        default="",
+        help="values of label component whose pods a kubelet on the node runs, as --acted",
     )
     run.set_defaults(run=_run)
     pack = commands.add_parser("bundle", help="write the one file that runs on nodes")

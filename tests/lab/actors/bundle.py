@@ -13,24 +13,33 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+import yaml
+
 NAME = "k8snet-actors.pyz"
 _HERE = Path(__file__).resolve().parent
+#: Modules of this folder that run on nodes, and the commands among them.
+_MODULES = (
+    *("antrea_agent", "antrea_ovs", "antrea_rules", "antrea_watchdog", "kubelet"),
+    *("calico_bgp", "calico_detect", "calico_node", "calico_vxlan", "dns", "pods"),
+)
+_COMMANDS = {
+    "antrea-agent": "antrea_agent",
+    "antrea-ovs": "antrea_watchdog",
+    "calico-node": "calico_node",
+    "kubelet": "kubelet",
+    "pods": "pods",
+}
 _FILES = {
     "tests/lab/api/client.py": _HERE.parent / "api" / "client.py",
-    "tests/lab/actors/calico_detect.py": _HERE / "calico_detect.py",
-    "tests/lab/actors/calico_bgp.py": _HERE / "calico_bgp.py",
-    "tests/lab/actors/calico_node.py": _HERE / "calico_node.py",
-    "tests/lab/actors/calico_vxlan.py": _HERE / "calico_vxlan.py",
-    "tests/lab/actors/pods.py": _HERE / "pods.py",
-    "tests/lab/actors/dns.py": _HERE / "dns.py",
+    **{f"tests/lab/actors/{name}.py": _HERE / f"{name}.py" for name in _MODULES},
 }
 _PACKAGES = ("tests", "tests/lab", "tests/lab/api", "tests/lab/actors")
-_MAIN = """\
+_MAIN = f"""\
 import sys
 from importlib import import_module
-known = {"calico-node": "calico_node", "pods": "pods"}
+known = {_COMMANDS}
 if len(sys.argv) < 2 or sys.argv[1] not in known:
-    sys.exit("usage: k8snet-actors.pyz calico-node|pods ...")
+    sys.exit("usage: k8snet-actors.pyz {"|".join(_COMMANDS)} ...")
 sys.exit(import_module("tests.lab.actors." + known[sys.argv[1]]).main(sys.argv[2:]))
 """
 
@@ -40,6 +49,10 @@ def build(path: Path) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, source in _FILES.items():
             bundle.write(source, name)
+        # Antrea's configuration is YAML, which nodes cannot read without help.
+        for source in sorted(Path(yaml.__file__).parent.glob("*.py")):
+            if source.name != "cyaml.py":  # the part in C
+                bundle.write(source, f"yaml/{source.name}")
         for package in _PACKAGES:
             bundle.writestr(f"{package}/__init__.py", "")
         bundle.writestr("__main__.py", _MAIN)

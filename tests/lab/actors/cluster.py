@@ -48,6 +48,7 @@ class Seed:
     calico_version: str = "v3.28.2"
     antrea_version: str = "v2.3.0"
     antrea_proxy_all: bool = False
+    antrea_manifest: str = ""
     backend: str = "bird"
 
 
@@ -115,12 +116,26 @@ def seed_cni(client: Client, seed: Seed) -> None:
         _put_all(client, content.canal(seed.calico_version))
     elif seed.cni == "antrea":
         crds.load(client, crds.ours("antrea", "multus"))
-        proxy_all = seed.antrea_proxy_all
-        _put_all(client, content.antrea(seed.antrea_version, proxy_all=proxy_all))
+        _put_all(client, _antrea(seed))
         for number in range(1, seed.nodes + 1):
             cidr = content.pod_cidr(number)
             info = content.agent_info(f"node{number}", seed.antrea_version, cidr, stamp())
             put(client, info)
+
+
+def _antrea(seed: Seed) -> list[Obj]:
+    """Return Antrea's own objects: written here, or those of a release's manifest that count."""
+    if not seed.antrea_manifest:
+        return content.antrea(seed.antrea_version, proxy_all=seed.antrea_proxy_all)
+    found = crds.documents(Path(seed.antrea_manifest))
+    out = [obj for obj in found if obj["kind"] in ("ConfigMap", "DaemonSet", "Deployment")]
+    for obj in out:
+        if obj["kind"] != "ConfigMap":  # the manifests name the tag "latest"
+            spec = obj["spec"]["template"]["spec"]
+            for container in [*spec.get("initContainers", []), *spec["containers"]]:
+                name = container["image"].rpartition(":")[0]
+                container["image"] = f"{name}:{seed.antrea_version}"
+    return out
 
 
 def _put_all(client: Client, objects: list[Obj]) -> None:
@@ -150,6 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
     seed.add_argument("--calico-version", default=Seed.calico_version)
     seed.add_argument("--antrea-version", default=Seed.antrea_version)
     seed.add_argument("--antrea-proxy-all", action="store_true")
+    seed.add_argument("--antrea-manifest", default="", help="antrea.yml of a release")
     seed.add_argument("--backend", choices=("bird", "vxlan"), default="bird", help="Calico's")
     options = parser.parse_args(arguments)
     wanted = Seed(
@@ -160,6 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
         calico_version=options.calico_version,
         antrea_version=options.antrea_version,
         antrea_proxy_all=options.antrea_proxy_all,
+        antrea_manifest=options.antrea_manifest,
         backend=options.backend,
     )
     address = seed_cluster(Client(options.kubeconfig, "k8snet-seed"), wanted)

@@ -225,6 +225,8 @@ _AGENT_CONF = """\
 featureGates:
 # Enable Egress support.
 #  Egress: true
+# Enable flexible IPAM for pods.
+#  AntreaIPAM: false
 # Enable secondary networks for pods.
 #  SecondaryNetwork: false
 
@@ -236,6 +238,11 @@ serviceCIDR: "10.96.0.0/16"
 antreaProxy:
   # ProxyAll tells antrea-agent to proxy all Service traffic.
   proxyAll: %s
+
+# Secondary networks of pods.
+secondaryNetwork:
+  # At most one OVS bridge can be specified.
+  ovsBridges:
 """
 _CONTROLLER_CONF = """\
 featureGates:

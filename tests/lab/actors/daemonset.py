@@ -23,16 +23,24 @@ _SETS = "/apis/apps/v1/daemonsets"
 
 
 class DaemonSets(Actor):
-    """Both in one loop, for all nodes. ``acted`` holds values of the label k8s-app."""
+    """Both in one loop, for all nodes. ``acted`` holds values of the label k8s-app.
+
+    Pods with one of ``kubelets`` as label component are left to a kubelet that runs on their node.
+    """
 
     name = "daemonset"
     watched = (_SETS, "/api/v1/pods", "/api/v1/nodes")
 
     def __init__(
-        self, client: Client, acted: tuple[str, ...] = ("calico-node",), resync: float = 1.0
+        self,
+        client: Client,
+        acted: tuple[str, ...] = ("calico-node",),
+        resync: float = 1.0,
+        kubelets: tuple[str, ...] = (),
     ) -> None:
         super().__init__(client, resync)
         self.acted = acted
+        self.kubelets = kubelets
 
     def reconcile(self) -> None:
         nodes = self.client.items("/api/v1/nodes")
@@ -126,7 +134,7 @@ class DaemonSets(Actor):
     def _kubelets(self, pods: list[Obj], nodes: dict[str, Obj]) -> None:
         for pod in pods:
             node = nodes.get(pod["spec"].get("nodeName", ""))
-            if node is None:
+            if node is None or _labels(pod).get("component") in self.kubelets:
                 continue
             if "deletionTimestamp" in pod["metadata"]:
                 self._delete(pod, gracePeriodSeconds=0)
@@ -134,7 +142,7 @@ class DaemonSets(Actor):
                 self._start(pod, node)
 
     def _start(self, pod: Obj, node: Obj) -> None:
-        acted = (pod["metadata"].get("labels") or {}).get("k8s-app") in self.acted
+        acted = _labels(pod).get("k8s-app") in self.acted
         now = stamp()
         ready = "False" if acted else "True"
         kinds = {"Initialized": "True", "PodScheduled": "True"}
@@ -177,6 +185,10 @@ class DaemonSets(Actor):
 def _path(pod: Obj) -> str:
     meta = pod["metadata"]
     return f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"
+
+
+def _labels(obj: Obj) -> dict[str, str]:
+    return obj["metadata"].get("labels") or {}
 
 
 def _owner(obj: Obj) -> str:
