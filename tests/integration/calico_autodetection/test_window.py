@@ -18,14 +18,16 @@ from tests.integration.calico_autodetection.window import (
     LOCK,
     NEW,
     Cluster,
+    another,
 )
 from tests.lab.lab import Lab
-from tests.lab.scene import Scene
+from tests.lab.scene import Scene, await_that
 
 pytestmark = pytest.mark.lab
 
 INTERNAL = {f"node{n}": f"10.160.1.2{n}/24" for n in (1, 2, 3)}
 FIELD = "/spec/calicoNetwork/nodeAddressAutodetectionV4"
+MANIFEST = "/apis/apps/v1/namespaces/kube-system/daemonsets/calico-node"
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +138,164 @@ def test_a_first_node_that_fails_is_put_back_and_the_others_never_touched(
     assert now.pop(first) != uids.pop(first)
     assert now == uids
     assert not cluster.locked()
+
+
+@pytest.mark.full
+def test_a_run_is_rolled_back_to_what_was_even_if_that_was_broken(incident: Cluster) -> None:
+    before, stored = incident.spec, incident.annotations()
+    run = incident.change()
+    assert run.code == 0, run.said
+    assert incident.annotations() == INTERNAL
+    back = incident.play("rollback", "-e", f"k8snet_run_id={run.run_id}", "--diff")
+    assert back.code == 0, back.said
+    assert (incident.spec, incident.annotations()) == (before, stored)
+    assert not incident.locked()
+    again = incident.play("rollback", "-e", f"k8snet_run_id={run.run_id}")
+    assert again.code == 0, again.said
+    assert (incident.spec, incident.annotations()) == (before, stored)
+
+
+@pytest.mark.full
+def test_where_two_nodes_go_first_both_are_verified(cluster: Cluster) -> None:
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 2}}
+    where = "/spec/nodeUpdateStrategy"
+    cluster.patch(INSTALLATION, [{"op": "add", "path": where, "value": strategy}])
+    cluster.await_rolled_out()
+    # The second of both no longer reaches its neighbour; the first has nothing to complain of.
+    rule = "sudo ip rule {} to 10.160.1.23 ipproto {} prohibit"
+
+    def cut(op: str) -> None:
+        commands = (rule.format(op, "icmp"), rule.format(op, "tcp dport 10250"))
+        cluster.lab.ssh("node2", " && ".join(commands), check=op == "add")
+
+    before, uids = cluster.spec, cluster.uids()
+    try:
+        try:
+            with cluster.at_the_lock(lambda: cut("add")):
+                bad = cluster.change("-e", "calico_autodetection_verify_retries=1")
+        finally:
+            cut("del")
+        assert bad.code != 0, bad.said
+        assert "node2: does not reach 10.160.1.23" in bad.said
+        assert (cluster.spec, cluster.uids()["node3"]) == (before, uids["node3"])
+
+        cluster.await_rolled_out()
+        cluster.grow_old()
+        since = len(cluster.log())
+        run = cluster.change()
+        assert run.code == 0, run.said
+        said = " ".join(run.said.split())
+        assert "Held after its first 2 nodes (maxUnavailable 2), restarted together" in said
+        assert "each of them is verified" in said
+        assert cluster.restarts(since) == (2, 1), "two before the release"
+        for node in ("node1", "node2"):
+            assert f"localhost -> {node}" in said.partition("Release the roll-out")[0]
+    finally:
+        cluster.patch(INSTALLATION, [{"op": "remove", "path": where}])
+
+
+@pytest.mark.full
+def test_without_the_field_the_roll_out_is_watched(cluster: Cluster) -> None:
+    name = (
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/installations.operator.tigera.io"
+    )
+    crd = cluster.get(name)
+    where = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/calicoNodeDaemonSet"
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    field = schema["properties"]["calicoNodeDaemonSet"]
+    cluster.patch(name, [{"op": "remove", "path": where}])
+    try:
+        run = cluster.change()
+        assert run.code == 0, run.said
+        assert "Not held: this operator's Installation has no calicoNodeDaemonSet" in " ".join(
+            run.said.split()
+        )
+        assert cluster.spec["calicoNetwork"]["nodeAddressAutodetectionV4"] == {
+            "kubernetes": "NodeInternalIP"
+        }
+        assert cluster.annotations() == INTERNAL
+        assert dns_everywhere(cluster)
+    finally:
+        cluster.patch(name, [{"op": "add", "path": where, "value": field}])
+
+
+@pytest.mark.full
+def test_a_manifest_install_is_held_by_its_own_field_or_on_a_chosen_node(
+    whole: Scene, tmp_path: Path
+) -> None:
+    with another(whole.lab, tmp_path / "manifest", "calico-manifest") as cluster:
+        cluster.await_rolled_out()
+        cluster.grow_old()
+        before, since = cluster.get(MANIFEST)["spec"], len(cluster.log())
+        run = cluster.change("-e", "calico_autodetection_canary=node2")
+        assert run.code == 0, run.said
+        assert "node2 alone is restarted (OnDelete)" in run.said
+        assert cluster.restarts(since, "daemonsets") == (1, 2)
+        after = cluster.get(MANIFEST)["spec"]
+        env = after["template"]["spec"]["containers"][0]["env"]
+        added = {"name": "IP_AUTODETECTION_METHOD", "value": "kubernetes-internal-ip"}
+        assert added in env
+        env.remove(added)
+        assert after == before
+        assert cluster.annotations() == INTERNAL
+        assert dns_everywhere(cluster)
+
+        back = cluster.play("rollback", "-e", f"k8snet_run_id={run.run_id}")
+        assert back.code == 0, back.said
+        assert cluster.get(MANIFEST)["spec"] == before
+        cluster.grow_old()
+        since = len(cluster.log())
+        held = cluster.change()
+        assert held.code == 0, held.said
+        assert "by the DaemonSet's minReadySeconds" in " ".join(held.said.split())
+        assert cluster.restarts(since, "daemonsets") == (1, 2)
+        spec = cluster.get(MANIFEST)["spec"]
+        assert spec["updateStrategy"] == before["updateStrategy"]
+        assert spec.get("minReadySeconds") == before.get("minReadySeconds")
+
+
+@pytest.mark.full
+def test_both_families_are_changed_at_once(whole: Scene, tmp_path: Path) -> None:
+    lab, six = whole.lab, "projectcalico.org/IPv6Address"
+    wanted = {node: f"fd00:160::{node[-1]}/64" for node in whole.nodes}
+    with another(lab, tmp_path / "dual", "calico-operator") as cluster:
+        try:
+            for node, address in wanted.items():
+                lab.ssh(node, f"sudo ip address add {address} dev eth0 nodad")
+                path = f"/api/v1/nodes/{node}/status"
+                entry = {"type": "InternalIP", "address": address.partition("/")[0]}
+                addresses = cluster.get(f"/api/v1/nodes/{node}")["status"]["addresses"]
+                body = [
+                    {"op": "replace", "path": "/status/addresses", "value": [*addresses, entry]}
+                ]
+                cluster.patch(path, body)
+            pool = {
+                "name": "default-ipv6-ippool",
+                "cidr": "fd00:244::/64",
+                "blockSize": 122,
+                "encapsulation": "None",
+                "natOutgoing": "Disabled",
+                "nodeSelector": "all()",
+            }
+            body = [{"op": "add", "path": "/spec/calicoNetwork/ipPools/-", "value": pool}]
+            cluster.patch(INSTALLATION, body)
+            await_that(
+                lambda: cluster.annotations(six),
+                lambda now: all(now.values()),
+                "every node stores an IPv6 address",
+            )
+            cluster.await_rolled_out()
+            cluster.grow_old()
+            run = cluster.change()
+            assert run.code == 0, run.said
+            network = cluster.spec["calicoNetwork"]
+            for family in ("V4", "V6"):
+                assert network[f"nodeAddressAutodetection{family}"] == {
+                    "kubernetes": "NodeInternalIP"
+                }
+            assert (cluster.annotations(), cluster.annotations(six)) == (INTERNAL, wanted)
+            assert len(run.table) == 6
+            assert dns_everywhere(cluster)
+        finally:
+            for node, address in wanted.items():
+                lab.ssh(node, f"sudo ip address del {address} dev eth0", check=False)

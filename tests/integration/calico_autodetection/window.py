@@ -265,3 +265,28 @@ class Cluster:
         finally:
             ended.set()
             thread.join()
+
+
+@contextmanager
+def another(lab: Lab, folder: Path, cni: str, *extra: str) -> Iterator[Cluster]:
+    """Another cluster for the same nodes; they go back to the lab's own afterwards."""
+    folder.mkdir()
+    serve = [sys.executable, "-m", "tests.lab.api", "serve", "--listen", "10.160.1.1:6444"]
+    server = subprocess.Popen(
+        lab.inside([*serve, "--dir", str(folder / "api")]),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    scene = Scene(lab, DNS_NODE, folder / "api" / "kubeconfig")
+    try:
+        assert server.stdout is not None
+        assert server.stdout.readline().startswith("ready ")
+        scene.set(cni, 2.0, *extra)
+        yield Cluster(scene, folder)
+    finally:
+        for process in (scene.central, server):
+            if process:
+                process.terminate()
+                process.wait()
+        Scene(lab, DNS_NODE).join()
