@@ -24,7 +24,7 @@ from ._nic_input import InputError, Nic, is_list, parse_family, parse_nics
 from ._node_address import next_address
 from ._re2 import RegexSyntaxError, UndecidedError, compile_regex
 
-__all__ = ["InputError", "autodetect", "detect", "next_address"]
+__all__ = ["InputError", "autodetect", "detect", "first_found_order", "next_address"]
 
 _COMMA = re.compile(r"[\t\n\f\r ]*,[\t\n\f\r ]*")
 _LOCAL = {4: "127.0.0.1", 6: "::1"}
@@ -164,15 +164,15 @@ def _joined(regexes: Iterable[str]) -> str:
     return "(" + ")|(".join(regexes) + ")"
 
 
-def _first(
+def _walk(
     node: NodeView,
     family: int,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     networks: Sequence[Address] = (),
     own: str | None = None,
-) -> Detection:
-    """The first usable address on the interfaces that pass, walking them backwards."""
+) -> list[words.Verdict]:
+    """Each interface with its usable addresses or why it has none, walking them backwards."""
     included = compile_regex(_joined(include)) if include else None
     excluded = compile_regex(_joined(exclude)) if exclude else None
     walk: list[words.Verdict] = []
@@ -183,11 +183,36 @@ def _first(
             walk.append(words.Verdict(nic, _who_excludes(nic.name, exclude, own)))
         else:
             walk.append(words.judge(nic, family, networks))
+    return walk
+
+
+def _first(
+    node: NodeView,
+    family: int,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    networks: Sequence[Address] = (),
+    own: str | None = None,
+) -> Detection:
+    """The first usable address on the interfaces that pass."""
+    walk = _walk(node, family, include, exclude, networks, own)
     winner = next((v for v in walk if v.matches), None)
     if winner is None:
         return Detection("none", None, None, words.nothing(walk, family, include))
     reason = words.first_of(walk, winner, family)
     return Detection("address", winner.matches[0].address, winner.nic.name, reason)
+
+
+def first_found_order(node: NodeView, family: int, exclusions: Sequence[str]) -> list[str]:
+    """The interfaces that ``first-found`` could take, in the order in which it would.
+
+    Each is what it takes when those before it are gone; [] where that cannot be said.
+    """
+    try:
+        walk = _walk(node, family, exclude=exclusions)
+    except UndecidedError:
+        return []
+    return list(dict.fromkeys(verdict.nic.name for verdict in walk if verdict.matches))
 
 
 def _who_excludes(name: str, regexes: Sequence[str], own: str | None) -> str:

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ansible_collections.k8snet.cni.plugins.module_utils.domain._autodetection import autodetect
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._autodetection import (
+    detect,
+    first_found_order,
+    parse_method,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._exclusions import (
+    default_exclusions,
+)
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
     NOT_LINUX,
     Scope,
@@ -101,19 +108,17 @@ class Case:
         """Return how a NIC changed since the baseline: added, renamed, readdressed or None."""
         return next((c["change"] for c in self.changes if c["name"] == nic), None)
 
-    def deliberate(self, cases: list[Case]) -> bool:
+    def deliberate(self, mixed: bool) -> bool:
         """Whether somebody chose the stored address by choosing the method.
 
         So if the method is not the default, nor one that means the InternalIP; if it does give
         the stored address (taken as given where the node was not visited); if it gives no node
-        its InternalIP, since one network for all is a choice and a mixture is an accident; and if
-        the NIC did not arrive after the baseline.
+        its InternalIP (``mixed``), since one network for all is a choice and a mixture is an
+        accident; and if the NIC did not arrive after the baseline.
         """
-        if self.method in (FIRST_FOUND, INTERNAL_IP) or not self.stored:
+        if self.method in (FIRST_FOUND, INTERNAL_IP) or not self.stored or mixed:
             return False
         if self.next is not None and self.next_ip != bare(self.stored):
-            return False
-        if any(c.next_ip and c.next_ip in c.internal for c in cases):
             return False
         return self.drift_of(self.stored_nic) is None
 
@@ -146,7 +151,7 @@ def cases_of(cluster: dict[str, Any], scope: Scope, family: int) -> list[Case]:
                 since=view.node["calico"][f"ipv{family}_since"],
                 internal=internal,
                 next=_known(predict(cluster, view, words, family)) if known else None,
-                choices=_choices(cluster, view, family) if known and words == FIRST_FOUND else [],
+                choices=_choices(view, family) if known and words == FIRST_FOUND else [],
             )
         )
     return cases
@@ -154,15 +159,9 @@ def cases_of(cluster: dict[str, Any], scope: Scope, family: int) -> list[Case]:
 
 def predict(cluster: dict[str, Any], view: View, method: str, family: int) -> dict[str, Any]:
     """Return what Calico would choose on a visited node."""
-    result: dict[str, Any] = autodetect(
-        view.nics or [],
-        method,
-        family=family,
-        internal_ips=view.internal_ips(family),
-        reach=view.facts.get("k8snet_reach") or {},
-        calico_version=cluster["calico"]["version"],
-    )
-    return result
+    known = view.known._replace(internal_ips=tuple(view.internal_ips(family)))
+    exclusions = default_exclusions(cluster["calico"]["version"])
+    return detect(known, parse_method(method), family, exclusions).as_dict()
 
 
 def _known(prediction: dict[str, Any]) -> dict[str, Any] | None:
@@ -170,29 +169,45 @@ def _known(prediction: dict[str, Any]) -> dict[str, Any] | None:
     return None if prediction["outcome"] == "unknown" else prediction
 
 
-def _choices(cluster: dict[str, Any], view: View, family: int) -> list[str]:
+def _choices(view: View, family: int) -> list[str]:
     """Return the NICs that first-found would take if those before it were gone."""
-    nics = list(view.nics or [])
-    found: list[str] = []
-    while len(found) < _MOST_CHOICES:
-        chosen = autodetect(nics, FIRST_FOUND, family=family)["interface"]
-        if not chosen:
-            break
-        found.append(chosen)
-        nics = [n for n in nics if n["name"] != chosen]
-    return found
+    return first_found_order(view.known, family, default_exclusions())[:_MOST_CHOICES]
+
+
+def families(cluster: dict[str, Any], scope: Scope) -> dict[int, Family]:
+    """Return both families, for all who ask about them: what one predicted serves the next."""
+    return {number: Family(cluster, scope, number) for number in (4, 6)}
 
 
 class Family:
-    """All cases of one family with what they have in common, computed once."""
+    """All cases of one family with what they have in common, computed once and when needed."""
 
     def __init__(self, cluster: dict[str, Any], scope: Scope, family: int) -> None:
         self.cluster = cluster
         self.calico: dict[str, Any] = cluster["calico"]
+        self.scope = scope
         self.number = family
         self.settings: dict[str, Any] = self.calico["methods"][f"v{family}"]
-        self.cases = cases_of(cluster, scope, family)
         self._predicted: dict[tuple[str, str], dict[str, Any]] = {}
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """A `Case` for each Linux Node."""
+        return cases_of(self.cluster, self.scope, self.number)
+
+    @cached_property
+    def mixed(self) -> bool:
+        """Whether the method gives some node its InternalIP."""
+        return any(c.next_ip and c.next_ip in c.internal for c in self.cases)
+
+    @cached_property
+    def holders(self) -> dict[str, list[Case]]:
+        """Stored address -> those that have it stored."""
+        found: dict[str, list[Case]] = {}
+        for case in self.cases:
+            if case.stored:
+                found.setdefault(bare(case.stored), []).append(case)
+        return found
 
     @cached_property
     def methods(self) -> list[str]:
@@ -225,7 +240,8 @@ class Family:
                 return method, f" (it gives {whose} its InternalIP)"
         return INTERNAL_IP, " (no method gives every node its InternalIP; see the what-if table)"
 
-    def _predict(self, case: Case, method: str) -> dict[str, Any]:
+    def predict(self, case: Case, method: str) -> dict[str, Any]:
+        """Return what a method would choose on a visited node; each is predicted once."""
         key = (case.name, method)
         if key not in self._predicted:
             if method == case.method and case.next is not None:
@@ -235,7 +251,7 @@ class Family:
         return self._predicted[key]
 
     def _right(self, case: Case, method: str) -> bool:
-        chosen = self._predict(case, method)
+        chosen = self.predict(case, method)
         return bare(chosen["address"]) in case.internal
 
     def table(self, case: Case) -> list[dict[str, Any]]:
@@ -244,7 +260,7 @@ class Family:
             return []
         rows = []
         for method in self.methods:
-            chosen = self._predict(case, method)
+            chosen = self.predict(case, method)
             rows.append(
                 {
                     "method": method,

@@ -14,6 +14,10 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
     _findings_nodes,
     _findings_scope,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_case import (
+    Family,
+    families,
+)
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._findings_model import (
     Finding,
     worst_first,
@@ -33,11 +37,16 @@ def audit(
     ``accept_unseen`` (names of nodes that may go unseen, also with commas between),
     ``flow_restore_min_age`` (seconds), ``limited`` (whether --limit was given; True).
     """
-    return audit_scope(cluster, hosts, match(hosts, cluster["nodes"]), options or {})
+    scope = match(hosts, cluster["nodes"])
+    return audit_scope(cluster, hosts, scope, families(cluster, scope), options or {})
 
 
 def audit_scope(
-    cluster: dict[str, Any], hosts: list[dict[str, Any]], scope: Scope, options: dict[str, Any]
+    cluster: dict[str, Any],
+    hosts: list[dict[str, Any]],
+    scope: Scope,
+    both: dict[int, Family],
+    options: dict[str, Any],
 ) -> list[Finding]:
     """Return the findings of hosts that were joined with Nodes already."""
     unseen = options.get("accept_unseen") or ()
@@ -47,14 +56,14 @@ def audit_scope(
     min_age = options.get("flow_restore_min_age")
     min_age = FLOW_RESTORE_MIN_AGE if min_age is None else int(min_age)
     limited = bool(options.get("limited", True))
-    calico = _findings_calico.calico(cluster, scope)
+    calico = _findings_calico.calico(both)
     explained = _findings_calico.explained_nics(calico)
     return worst_first(
         [
             *_findings_scope.access(cluster),
             *_findings_scope.scope_states(cluster, scope, accepted, hosts, limited),
             *calico,
-            *_findings_calico_config.calico_config(cluster, scope),
+            *_findings_calico_config.calico_config(cluster, both),
             *_findings_nodes.nic_drift(scope, explained),
             *_findings_nodes.ovs(cluster, scope, min_age),
             *_findings_nodes.kube_proxy(cluster, scope),

@@ -27,16 +27,15 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._findings_model 
     names,
     plural,
 )
-from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import Scope, bare
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import bare
 
 
-def calico(cluster: dict[str, Any], scope: Scope) -> list[Finding]:
+def calico(both: dict[int, Family]) -> list[Finding]:
     """Return the findings CAL001 to CAL005 and CAL008, both families."""
     found: list[Finding] = []
-    for family in (4, 6):
-        if not judged(cluster["calico"], family):
+    for group in both.values():
+        if not judged(group.calico, group.number):
             continue
-        group = Family(cluster, scope, family)
         told: set[str] = set()
         for rule in (_duplicates, _missing, _elsewhere, _moving, _nothing, _first_found):
             for entry in rule(group, told):
@@ -56,12 +55,8 @@ def explained_nics(findings: list[Finding]) -> set[tuple[str, str]]:
 
 
 def _duplicates(family: Family, told: set[str]) -> list[Finding]:
-    holders: dict[str, list[Case]] = {}
-    for case in family.cases:
-        if case.stored:
-            holders.setdefault(bare(case.stored), []).append(case)
     found = []
-    for address, group in holders.items():
+    for address, group in family.holders.items():
         if len(group) < 2:
             continue
         nodes = [c.name for c in group]
@@ -143,9 +138,7 @@ def _not_stored(family: Family, cases: list[Case]) -> Finding:
 
 def _holder(family: Family, case: Case) -> str | None:
     """Return another Node that has stored what detection would choose for this one."""
-    if not case.next_ip:
-        return None
-    others = (c for c in family.cases if c is not case and bare(c.stored) == case.next_ip)
+    others = (c for c in family.holders.get(case.next_ip, ()) if c is not case)
     return next((c.name for c in others), None)
 
 
@@ -161,8 +154,9 @@ def _elsewhere(family: Family, told: set[str]) -> list[Finding]:
         for c in family.cases
         if c.stored and c.internal and bare(c.stored) not in c.internal and c.name not in told
     ]
-    meant = [c for c in wrong if c.deliberate(family.cases)]
-    found = [_incident(family, c) for c in wrong if c not in meant]
+    meant = [c for c in wrong if c.deliberate(family.mixed)]
+    chosen = {c.name for c in meant}
+    found = [_incident(family, c) for c in wrong if c.name not in chosen]
     if meant:
         found.append(_deliberate(family, meant))
     return found

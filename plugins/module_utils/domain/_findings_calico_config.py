@@ -17,23 +17,22 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._findings_model 
     Remedy,
     finding,
 )
-from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import Scope
 
 
-def calico_config(cluster: dict[str, Any], scope: Scope) -> list[Finding]:
+def calico_config(cluster: dict[str, Any], both: dict[int, Family]) -> list[Finding]:
     """Return the findings CAL006, CAL007, CAL009 and CAL010."""
     calico, found = cluster["calico"], []
     if calico["install"] == "migration":
         found.append(_migration(calico))
-    for family in (4, 6):
+    for family, group in both.items():
         several = len(calico["methods"][f"v{family}"]["methods_set"]) > 1
         if several:
-            found.append(_several(Family(cluster, scope, family)))
+            found.append(_several(group))
         if not judged(calico, family):
             continue
         problem = unusable(calico, family)
         if problem:
-            found.append(_unusable(Family(cluster, scope, family), *problem))
+            found.append(_unusable(group, *problem))
         elif not several and _differs(calico, family):
             found.append(_not_rolled_out(calico, family))
     return found

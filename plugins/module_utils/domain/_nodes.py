@@ -9,8 +9,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
+
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._autodetection import (
+    NodeView,
+    parse_reach,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._nic_input import parse_nics
 
 # States of a host before it is matched; a Node takes over the state of its host.
 VISITED, FAILED, UNREACHABLE, NOT_SELECTED = "visited", "failed", "unreachable", "not_selected"
@@ -39,6 +45,12 @@ class View:
         """Return the node's NICs in kernel dump order, None if they are not known."""
         nics = self.facts.get("k8snet_nics")
         return nics if isinstance(nics, list) else None
+
+    @cached_property
+    def known(self) -> NodeView:
+        """What predictions need of the NICs, read once and asked many times. Raises InputError."""
+        reach = parse_reach(self.facts.get("k8snet_reach") or {})
+        return NodeView(parse_nics(self.nics or []), reach=reach)
 
     def internal_ips(self, family: int) -> list[str]:
         """Return the Node's InternalIPs of one family, in its order."""
@@ -74,6 +86,7 @@ def _canonical(text: str) -> str:
         return text.lower()
 
 
+@lru_cache(maxsize=8192)
 def family_of(address: str) -> int | None:
     """Return 4 or 6, None if it is no IP address."""
     try:

@@ -9,7 +9,11 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_case import Family, judged
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_case import (
+    Family,
+    families,
+    judged,
+)
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._findings import audit_scope
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._findings_model import (
     SEVERITIES,
@@ -35,17 +39,18 @@ def report(
     """
     options = options or {}
     scope = match(hosts, cluster["nodes"])
-    found = audit_scope(cluster, hosts, scope, options)
+    both = families(cluster, scope)
+    found = audit_scope(cluster, hosts, scope, both, options)
     result: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "cluster": _cluster(cluster),
         "counts": _counts(found, scope),
         "findings": [_aimed(entry.as_dict(), cluster["access"]["context"]) for entry in found],
-        "nodes": [_node(view, found) for view in scope.views],
+        "nodes": _nodes(scope, found),
         "whatif": {
-            f"ipv{family}": _whatif(Family(cluster, scope, family))
-            for family in (4, 6)
-            if judged(cluster["calico"], family)
+            f"ipv{number}": _whatif(family)
+            for number, family in both.items()
+            if judged(cluster["calico"], number)
         },
         "could_not_check": cluster["could_not_check"],
     }
@@ -93,7 +98,15 @@ def _counts(found: list[Finding], scope: Scope) -> dict[str, int]:
     return counts
 
 
-def _node(view: View, found: list[Finding]) -> dict[str, Any]:
+def _nodes(scope: Scope, found: list[Finding]) -> list[dict[str, Any]]:
+    told: dict[str, list[str]] = {}
+    for entry in found:
+        for name in dict.fromkeys(entry.evidence["nodes"]):
+            told.setdefault(name, []).append(entry.id)
+    return [_node(view, told.get(view.name, [])) for view in scope.views]
+
+
+def _node(view: View, findings: list[str]) -> dict[str, Any]:
     node, host = view.node or {}, view.host or {}
     stored = node.get("calico") or {}
     return {
@@ -105,7 +118,7 @@ def _node(view: View, found: list[Finding]) -> dict[str, Any]:
         "internal_ips": list(node.get("internal_ips") or ()),
         "calico_ipv4": stored.get("ipv4_address"),
         "calico_ipv6": stored.get("ipv6_address"),
-        "findings": [f.id for f in found if view.name in f.evidence["nodes"]],
+        "findings": findings,
     }
 
 

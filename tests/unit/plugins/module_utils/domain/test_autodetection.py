@@ -548,3 +548,28 @@ def test_a_thousand_interfaces_are_judged_quickly():
     ]
     _re2.compile_regex.cache_clear()
     assert autodetect(nics, "first-found")["outcome"] == "none"
+
+
+@PROPERTY
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["lo", "eth0", "eth1", "eth2", "docker0", "eth0.5", "äth0"]),
+            st.lists(
+                st.sampled_from(["10.0.0.5/24", "10.1.0.5/16", "169.254.1.1/16", "fd00::5/64"]),
+                max_size=3,
+            ),
+        ),
+        max_size=6,
+    ),
+    st.sampled_from([4, 6]),
+)
+def test_the_order_of_first_found_is_what_it_takes_when_those_before_are_gone(given_nics, family):
+    nics = [{"name": name, "addresses": addresses} for name, addresses in given_nics]
+    left, order = nics, []
+    while chosen := autodetect(left, "first-found", family=family)["interface"]:
+        order.append(chosen)
+        left = [nic for nic in left if nic["name"] != chosen]
+    known = _autodetection.NodeView(_autodetection.parse_nics(nics))
+    exclusions = _exclusions.default_exclusions()
+    assert _autodetection.first_found_order(known, family, exclusions) == order

@@ -13,10 +13,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import _nodes
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._findings_model import (
     CATALOGUE,
     SHIPPED_PLAYBOOKS,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._nic_input import parse_nics
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._report import report
 
 from tests.unit.audit_world import (
@@ -48,6 +50,21 @@ def incident() -> dict[str, Any]:
         host(3, state="unreachable", error="ssh: connect to host 10.160.1.23 port 22: No route"),
     ]
     return report(facts, inventory)
+
+
+def test_the_nics_of_a_node_are_read_once_for_all_methods_and_families(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[Any] = []
+
+    def counted(nics: Any) -> Any:
+        read.append(nics)
+        return parse_nics(nics)
+
+    monkeypatch.setattr(_nodes, "parse_nics", counted)
+    found = incident()
+    assert len(found["whatif"]["ipv4"]["methods"]) > 2
+    assert len(read) == 2, "two nodes were visited"
 
 
 def as_file(found: dict[str, Any]) -> dict[str, Any]:
