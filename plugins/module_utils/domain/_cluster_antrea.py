@@ -62,7 +62,11 @@ def _settings(text: str | None, name: str | None) -> dict[str, Any]:
     config, problem = parse_yaml(text)
     if problem:
         return {"error": f"antrea-agent.conf in ConfigMap {name} is {problem}"}
-    config = config if isinstance(config, dict) else {}
+    return {**settings_of(config if isinstance(config, dict) else {}), "error": None}
+
+
+def settings_of(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that the audit and antrea_info name, of antrea-agent.conf as read."""
     gates = _mapping(config, "featureGates")
     proxy = _mapping(config, "antreaProxy")
     bridges = _mapping(config, "secondaryNetwork").get("ovsBridges") or []

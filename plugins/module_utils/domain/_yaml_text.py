@@ -194,7 +194,7 @@ def _ways_to_insert(text: str, root: Any, parent: Place | None, name: str, value
 
 def _insert(lines: list[str], at: int, column: int, name: str, value: Any) -> str:
     ending = "\r" if at and lines[at - 1].endswith("\r") else ""
-    new = " " * column + f"{name}: {_written(value)}" + ending
+    new = " " * column + f"{name}: {written(value)}" + ending
     return "\n".join([*lines[:at], new, *lines[at:]])
 
 
@@ -215,18 +215,18 @@ def _end_of_block(root: Any, parent: Place | None, count: int) -> int:
 def _with_value(text: str, spot: Place, value: Any) -> str:
     """Replace a value; of one that takes lines of its own, comments between them stay."""
     node = spot.value
-    written = _written(value)
+    new = written(value)
     if node.start_mark.index == node.end_mark.index:
         colon = text.index(":", spot.key.end_mark.index) + 1
-        return f"{text[:colon]} {written}{text[colon:]}"
+        return f"{text[:colon]} {new}{text[colon:]}"
     if not _has_own_lines(node):
         start, end = node.start_mark.index, node.end_mark.index
-        return text[:start] + written + text[end:]
+        return text[:start] + new + text[end:]
     lines = text.split("\n")
     line = spot.key.start_mark.line
     colon = spot.key.end_mark.column + lines[line][spot.key.end_mark.column :].index(":") + 1
     rest = re.search(r"\s+#.*$|\r?$", lines[line][colon:])
-    lines[line] = f"{lines[line][:colon]} {written}{rest[0] if rest else ''}"
+    lines[line] = f"{lines[line][:colon]} {new}{rest[0] if rest else ''}"
     return "\n".join(_drop_lines(lines, line + 1, _last_line(node, spot.key)))
 
 
@@ -261,15 +261,15 @@ def _last_line(node: Any, key: Any) -> int:
 
 
 def _replace_flow(text: str, node: Any, value: dict[str, Any]) -> str:
-    return text[: node.start_mark.index] + _written(value) + text[node.end_mark.index :]
+    return text[: node.start_mark.index] + written(value) + text[node.end_mark.index :]
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """Return a value on one line, strings always quoted, keys of mappings where they need it."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_key(k)}: {_written(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{_key(k)}: {written(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_written(item) for item in value) + "]"
+        return "[" + ", ".join(written(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False)
 
 
