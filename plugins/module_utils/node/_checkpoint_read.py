@@ -155,7 +155,6 @@ def _addresses(link: dict[str, Any]) -> list[dict[str, Any]]:
             entry.get(f"{key}_life_time", _FOREVER) for key in ("valid", "preferred")
         )
         label = entry.get("label")
-        protocol = entry.get("protocol")
         found.append(
             {
                 "family": entry["family"],
@@ -166,7 +165,7 @@ def _addresses(link: dict[str, Any]) -> list[dict[str, Any]]:
                 "scope": str(entry.get("scope", "global")),
                 "label": None if label in (None, name) else _links.text(label),
                 "metric": entry.get("metric"),
-                "proto": None if str(protocol).startswith("kernel") else protocol,
+                "proto": entry.get("protocol"),
                 "flags": [flag for flag in _FLAGS if entry.get(flag)],
                 "lifetime": None if valid == _FOREVER else [valid, _life(preferred)],
             }
