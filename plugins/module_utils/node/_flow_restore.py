@@ -23,6 +23,8 @@ from ansible_collections.k8snet.cni.plugins.module_utils.node import (
 
 #: Seconds for one conversation with ovsdb-server, and for one bridge's flows.
 _ONE_TALK = 10.0
+#: Bytes that an answer about the one row may have.
+_ONE_ROW = 1024 * 1024
 _PAUSE = 0.2
 #: Seconds for reading the flows of all bridges together.
 _FLOWS = 10.0
@@ -161,7 +163,7 @@ def observe(socket: str, request: Request) -> Look:
 def read_root(socket: str) -> Root:
     """Read the row that holds the key. Raises `_ovsdb.OvsdbError`."""
     columns = ("_uuid", "other_config", "cur_cfg", "next_cfg")
-    with _ovsdb.Client(socket, _ONE_TALK) as client:
+    with _ovsdb.Client(socket, _ONE_TALK, _ONE_ROW) as client:
         answer = client.transact(_ovsdb.DATABASE, _ovsdb.select_rows("Open_vSwitch", *columns))
     found = answer[0].get("rows")
     row = found[0] if isinstance(found, list) and len(found) == 1 else None
@@ -269,7 +271,7 @@ def _clear(socket: str, root: Root) -> int:
     mutations = [["other_config", "delete", pair], ["next_cfg", "+=", 1]]
     mutate = {**table, "op": "mutate", "where": [here], "mutations": mutations}
     select = {**table, "op": "select", "where": [here], "columns": ["next_cfg"]}
-    with _ovsdb.Client(socket, _ONE_TALK) as client:
+    with _ovsdb.Client(socket, _ONE_TALK, _ONE_ROW) as client:
         answer = client.transact(_ovsdb.DATABASE, wait, mutate, select)
     found = answer[2].get("rows")
     first = found[0] if isinstance(found, list) and found else None
