@@ -16,24 +16,25 @@ from typing import Any
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_case import (
     FIRST_FOUND,
     INTERNAL_IP,
+    Case,
     Family,
-    predict,
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_hold import hold_mode
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_probes import probes_of
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._findings_model import names
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
     NOT_LINUX,
     VISITED,
     Scope,
-    View,
     bare,
-    family_of,
     match,
 )
 
 AUTO = "auto"
 FAMILIES = (4, 6)
 DNS_NAME = "kubernetes.default.svc.cluster.local"
-_MOST_DNS = 3
+# Nodes that one refusal names: whoever accepts them has to name them all.
+_MOST_NAMES = 50
 
 
 @dataclass
@@ -68,8 +69,8 @@ def decide(
 
     ``former``: Node -> {v4, v6}, what is stored now. ``table``: a row per Node and family, ``{node,
     family, before, after, interface, reason, changes}``. ``probes``: what each visited node is
-    asked, see `_probes`. ``hold``: how the roll-out is held after its first node, see
-    `_calico_hold.hold_mode`.
+    asked, see `_calico_probes.probes_of`. ``hold``: how the roll-out is held after its first node,
+    see `_calico_hold.hold_mode`.
     """
     scope = match(hosts, cluster["nodes"])
     decision = Decision()
@@ -78,6 +79,7 @@ def decide(
     for family in FAMILIES:
         _decide_family(decision, cluster, scope, family, options)
     hold = hold_mode(calico, options)
+    dns_name = options.get("dns_name") or DNS_NAME
     if hold["refusal"]:
         decision.refuse(hold["refusal"])
     return {
@@ -91,7 +93,7 @@ def decide(
         },
         "table": decision.rows,
         "unverified": decision.unverified,
-        "probes": _probes(decision, scope, calico, options.get("dns_name") or DNS_NAME),
+        "probes": probes_of(decision.rows, scope, cluster, calico, dns_name),
         "hold": {key: value for key, value in hold.items() if key != "refusal"},
         "whatif": decision.whatif,
     }
@@ -124,15 +126,22 @@ def names_of(value: Any) -> set[str]:
 
 
 def _judge_scope(decision: Decision, scope: Scope, accepted: set[str]) -> None:
+    unseen: dict[str, list[str]] = {}
     for view in scope.views:
-        if view.node is None or view.state in (VISITED, NOT_LINUX):
+        if view.node is None or view.state in (VISITED, NOT_LINUX) or view.name in accepted:
             continue
-        if view.name not in accepted:
-            why = {"not_in_inventory": "is not in the inventory", "not_selected": "was left out"}
-            decision.refuse(
-                f"{view.name} {why.get(view.state, 'was not visited: ' + view.state)}, and the "
-                "change affects every node. Make it reachable, or name it in k8snet_accept_unseen."
-            )
+        unseen.setdefault(view.state, []).append(view.name)
+    for state, nodes in unseen.items():
+        several = len(nodes) > 1
+        why = {"not_in_inventory": "not in the inventory", "not_selected": "left out"}
+        be = "are" if several else "is"
+        if state != "not_in_inventory":
+            be = "were" if several else "was"
+        decision.refuse(
+            f"{names(nodes, _MOST_NAMES)} {be} {why.get(state, 'not visited: ' + state)}, and the "
+            f"change affects every node. Make {'them' if several else 'it'} reachable, or name "
+            f"{'them' if several else 'it'} in k8snet_accept_unseen."
+        )
     for conflict in scope.conflicts:
         decision.refuse(
             f"Hosts {', '.join(conflict['hosts'])} all are Node {conflict['node']}. Set "
@@ -165,16 +174,16 @@ def _decide_family(
     joined = Family(cluster, scope, family)
     known = [case for case in joined.cases if case.view.nics is not None]
     decision.whatif[key] = {case.name: joined.table(case) for case in known}
-    method = _auto(decision, cluster, joined) if wanted == AUTO else str(wanted)
+    method = _auto(decision, joined) if wanted == AUTO else str(wanted)
     if method is None:
         return
     decision.methods[key] = method
     for case in joined.cases:
-        _expect(decision, cluster, case.view, family, method, case.stored)
+        _expect(decision, joined, case, method)
     _refuse_shared(decision, scope, family)
 
 
-def _auto(decision: Decision, cluster: dict[str, Any], joined: Family) -> str | None:
+def _auto(decision: Decision, joined: Family) -> str | None:
     """Return the method under which every node gets its InternalIP; refuse if there is none."""
     cases = [case for case in joined.cases if case.view.nics is not None]
     seen = len(cases) == len(joined.cases)
@@ -183,8 +192,7 @@ def _auto(decision: Decision, cluster: dict[str, Any], joined: Family) -> str | 
         # Of a node that nobody visited only the InternalIP is known.
         if not seen and method != INTERNAL_IP:
             continue
-        found = [predict(cluster, case.view, method, joined.number) for case in cases]
-        if all(bare(f["address"]) in c.internal for f, c in zip(found, cases)):
+        if all(bare(joined.predict(c, method)["address"]) in c.internal for c in cases):
             return str(method)
     tried = ", ".join(order)
     decision.refuse(
@@ -194,15 +202,9 @@ def _auto(decision: Decision, cluster: dict[str, Any], joined: Family) -> str | 
     return None
 
 
-def _expect(
-    decision: Decision,
-    cluster: dict[str, Any],
-    view: View,
-    family: int,
-    method: str,
-    stored: str | None,
-) -> None:
-    row: dict[str, Any] = {"node": view.name, "family": family, "before": stored}
+def _expect(decision: Decision, joined: Family, case: Case, method: str) -> None:
+    view, family = case.view, case.family
+    row: dict[str, Any] = {"node": view.name, "family": family, "before": case.stored}
     if view.nics is None:
         internal = view.internal_ips(family)
         after = internal[0] if method == INTERNAL_IP and internal else None
@@ -212,7 +214,7 @@ def _expect(
             decision.unverified.append(view.name)
         row.update(after=after, interface=None, reason=reason)
     else:
-        found = predict(cluster, view, method, family)
+        found = joined.predict(case, method)
         row.update(after=found["address"], interface=found["interface"], reason=found["reason"])
         if found["error"]:
             decision.refuse(f"{method}: {found['error']}")
@@ -221,7 +223,7 @@ def _expect(
                 f"{view.name} would end without an IPv{family} address under {method}: "
                 f"{found['reason']}"
             )
-    row["changes"] = row["after"] is not None and bare(row["after"]) != bare(stored)
+    row["changes"] = row["after"] is not None and bare(row["after"]) != bare(case.stored)
     decision.rows.append(row)
     decision.expect.setdefault(view.name, {"v4": None, "v6": None})[f"v{family}"] = row["after"]
 
@@ -241,30 +243,3 @@ def _refuse_shared(decision: Decision, scope: Scope, family: int) -> None:
                 f"address of {other}. Calico clears the address of one of two nodes that share it."
             )
         taken.setdefault(address, row["node"])
-
-
-def _probes(
-    decision: Decision, scope: Scope, calico: dict[str, Any], dns_name: str
-) -> dict[str, dict[str, Any]]:
-    """Return Node -> ``{host, targets, dns, bgp, vxlan}``, what node_probe is asked there.
-
-    It has to reach the addresses that the other nodes would have; its pods ask the cluster's DNS
-    pods; its sessions and its tunnel are those of the address that it would have.
-    """
-    after = [(row["node"], bare(row["after"])) for row in decision.rows if row["after"]]
-    dns = [{"server": pod["ip"], "name": dns_name} for pod in calico["dns_pods"] if pod["ip"]]
-    found = {}
-    for view in scope.views:
-        if view.node is None or view.host is None or view.state != VISITED:
-            continue
-        own = bare(decision.expect.get(view.name, {}).get("v4"))
-        others = [ip for node, ip in after if node != view.name]
-        peers = [ip for ip in others if family_of(ip) == 4]
-        found[view.name] = {
-            "host": view.host["name"],
-            "targets": [{"name": ip, "address": ip} for ip in others],
-            "dns": dns[:_MOST_DNS],
-            "bgp": {"local": own, "peers": peers} if own and calico["bgp_mesh"] else None,
-            "vxlan": {"local": own} if own and calico["backend"] == "vxlan" else None,
-        }
-    return found

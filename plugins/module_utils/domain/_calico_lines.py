@@ -9,6 +9,8 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_probes import probes_text
+
 _LABEL = 8
 _MOST_NODES = 60
 
@@ -24,6 +26,7 @@ def plan_lines(decision: dict[str, Any], calico: dict[str, Any], width: int = 10
     wanted = ", ".join(methods) or "no family to change"
     lines = _labelled("PLAN", f"{target['kind']} {place}{target['name']}: {wanted}", width)
     lines += _labelled("Window", decision["hold"]["text"], width)
+    lines += _labelled("Probes", probes_text(decision["probes"]), width)
     lines += ["", *_table(decision["table"])]
     for node in decision["unverified"]:
         lines += _labelled("Unseen", f"{node}: its address cannot be predicted.", width)

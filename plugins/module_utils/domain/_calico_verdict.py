@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._findings_model import names
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import bare
 
 Probe = dict[str, Any]
@@ -36,7 +37,7 @@ def judge_before(decision: dict[str, Any], visits: dict[str, Probe]) -> list[str
                 lost.setdefault(target["address"], []).append(node)
                 errors.setdefault(target["address"], set()).add(str(answer.get("error")))
     return [
-        f"{owners.get(address, 'a node')} would get {address}, which {', '.join(nodes)} cannot "
+        f"{owners.get(address, 'a node')} would get {address}, which {names(nodes)} cannot "
         f"reach ({'; '.join(sorted(errors[address]))})."
         for address, nodes in sorted(lost.items())
     ]
@@ -60,6 +61,8 @@ def judge_after(
         if only is not None and node not in only:
             continue
         state = rollout["nodes"].get(node)
+        if node not in decision["probes"] and not (state and state["current"] and state["ready"]):
+            continue  # it was accepted that nobody sees this node: it may be off
         if state is None or not state["current"]:
             problems.append(f"{node}: calico-node does not run with the new method yet.")
             continue

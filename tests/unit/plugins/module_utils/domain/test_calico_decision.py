@@ -6,12 +6,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_decision import decide
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_hold import hold_mode
-from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_lines import plan_lines
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_lines import (
+    leftover_lines,
+    plan_lines,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_probes import (
+    MOST_PROBERS,
+    probers_of,
+)
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_verdict import (
     judge_after,
     judge_before,
@@ -46,6 +54,8 @@ def info(**more: Any) -> dict[str, Any]:
         "permissions": [],
         "nodes": [{"name": f"node{n}"} for n in (1, 2, 3)],
         "pods": pods,
+        "pods_there": [],
+        "datastore": "kubernetes",
         "dns_pods": [{"name": "coredns", "node": "node1", "ip": "10.244.1.10"}],
         "bgp_mesh": True,
         "backend": "bird",
@@ -90,13 +100,132 @@ def test_the_incident_is_repaired_on_the_one_node_and_nothing_else_moves() -> No
         "dns": [{"server": "10.244.1.10", "name": "kubernetes.default.svc.cluster.local"}],
         "bgp": {"local": BARE[1], "peers": [BARE[2], BARE[3]]},
         "vxlan": None,
+        "pod_networks": [],
     }
+
+
+def test_every_address_is_probed_from_all_the_others_while_they_are_few() -> None:
+    names = [f"node{n}" for n in range(MOST_PROBERS + 1)]
+    assert {name: sorted(probers) for name, probers in probers_of(names).items()} == {
+        name: sorted(set(names) - {name}) for name in names
+    }
+
+
+@pytest.mark.parametrize("count", [MOST_PROBERS + 2, 100, 1000])
+def test_probes_of_many_nodes_are_bounded_even_and_the_same_each_time(count: int) -> None:
+    names = [f"node{n}" for n in range(count)]
+    found = probers_of(names)
+    assert found == {n: probers_of(names[::-1])[n] for n in names}
+    asked = Counter(prober for probers in found.values() for prober in probers)
+    assert set(asked.values()) == {MOST_PROBERS}, "each node probes equally many"
+    for name, probers in found.items():
+        assert name not in probers
+        assert len(set(probers)) == MOST_PROBERS
+    order = sorted(names)
+    places = sorted(order.index(prober) for prober in found[order[0]])
+    assert max(b - a for a, b in zip(places, places[1:])) <= count // MOST_PROBERS + 1
+
+
+def test_the_plan_of_many_nodes_is_small_and_says_who_probes() -> None:
+    nodes, inventory = [], []
+    for number in range(100):
+        address = f"10.7.0.{number + 1}/24"
+        nodes.append(node_object(1, address, [address.split("/")[0]], name=f"n{number:03}"))
+        inventory.append({**host(1, [lo(), nic("eth0", address)]), "name": f"n{number:03}"})
+    decision = plan(cluster(nodes), inventory)
+    assert decision["refusals"] == []
+    assert {len(asked["targets"]) for asked in decision["probes"].values()} == {MOST_PROBERS}
+    assert {len(asked["bgp"]["peers"]) for asked in decision["probes"].values()} == {MOST_PROBERS}
+    text = " ".join(" ".join(plan_lines(decision, info())).split())
+    assert "Each of the 100 visited nodes is probed from 32 others, spread evenly" in text
+    few = " ".join(" ".join(plan_lines(plan(), info())).split())
+    assert "Probes Each of the 3 visited nodes is probed from all the others." in few
+
+
+def test_pods_are_told_by_the_cluster_s_pools_or_else_by_the_installation_s() -> None:
+    facts, inventory = incident()
+    own = {"spec": {"calicoNetwork": {"ipPools": [{"cidr": "10.244.0.0/16"}]}}}
+    found = plan(facts, inventory, info(installation=own))["probes"]["node1"]
+    assert found["pod_networks"] == ["10.244.0.0/16"]
+    facts["calico"]["ip_pools"] = [{"cidr": "10.9.0.0/16"}, {"cidr": "fd00:9::/48"}]
+    found = plan(facts, inventory, info(installation=own))["probes"]["node1"]
+    assert found["pod_networks"] == ["10.9.0.0/16", "fd00:9::/48"]
 
 
 def test_sessions_are_expected_with_a_mesh_only_and_a_tunnel_with_vxlan() -> None:
     found = plan(calico=info(bgp_mesh=False, backend="vxlan"))["probes"]["node2"]
     assert found["bgp"] is None
     assert found["vxlan"] == {"local": BARE[2]}
+
+
+def waiting(number: int = 1, **more: Any) -> dict[str, Any]:
+    """Calico where calico-node of one node is not ready."""
+    pods = [{**pod, "ready": pod["node"] != f"node{number}"} for pod in info()["pods"]]
+    return info(pods=pods, **more)
+
+
+def test_interfaces_are_looked_at_where_calico_node_is_not_ready_only() -> None:
+    assert plan()["interfaces"] == {}
+    found = plan(calico=waiting())["interfaces"]
+    assert list(found) == ["node1"]
+    assert found["node1"]["host"] == "n1"
+    facts, inventory = incident()
+    inventory[0] = host(1, state="unreachable")
+    assert plan(facts, inventory, waiting(), accept_unseen=["node1"])["interfaces"] == {}
+
+
+def test_what_this_cluster_has_on_a_node_is_told_so_that_it_stays() -> None:
+    key = "projectcalico.org/IPv4VXLANTunnelAddr"
+    own = {"node": "node1", "namespace": "web", "name": "a-1", "addresses": ["10.244.1.7"]}
+    calico = waiting(
+        nodes=[{"name": "node1", "annotations": {key: "10.244.1.0"}}, {"name": "node2"}],
+        pods_there=[own, {**own, "node": "node2"}],
+    )
+    assert plan(calico=calico)["interfaces"]["node1"]["want"] == {
+        "local_v4": DEAD,
+        "tunnel_addresses": ["10.244.1.0"],
+        "pods": [{"namespace": "web", "name": "a-1", "addresses": ["10.244.1.7"]}],
+    }
+
+
+def test_a_node_that_stores_nothing_is_to_send_from_the_predicted_address() -> None:
+    facts = cluster([node_object(1, stored=None), node_object(2), node_object(3)])
+    assert plan(facts, hosts(), waiting())["interfaces"]["node1"]["want"]["local_v4"] == ETH0[1]
+
+
+def test_what_is_not_known_of_a_cluster_is_not_judged() -> None:
+    found = plan(calico=waiting(pods_there=None, datastore="etcdv3"))
+    assert found["interfaces"]["node1"]["want"] == {"local_v4": DEAD}
+
+
+@pytest.mark.parametrize(
+    ("pools", "backend", "annotation", "uses"),
+    [
+        (None, "bird", None, None),
+        ([], "bird", None, None),
+        ([("10.244.0.0/16", "Never", "Never")], "bird", None, set()),
+        ([("10.244.0.0/16", "Never", "Never")], "vxlan", None, {"vxlan"}),
+        ([("10.244.0.0/16", "Never", "CrossSubnet")], "bird", None, {"vxlan"}),
+        ([("fd00::/64", "Never", "Always")], "bird", None, {"vxlan-v6"}),
+        ([("10.244.0.0/16", "Always", "Never")], "bird", None, {"ipip"}),
+        ([("10.244.0.0/16", "Never", "Never")], "bird", "IPv4IPIPTunnelAddr", {"ipip"}),
+    ],
+)
+def test_what_calico_uses_is_told_by_pools_backend_and_what_the_node_stored(
+    pools: Any, backend: str, annotation: str | None, uses: set[str] | None
+) -> None:
+    facts, _inventory = incident()
+    facts["calico"]["ip_pools"] = pools and [
+        {"name": "p", "cidr": c, "ipip_mode": i, "vxlan_mode": v, "disabled": True}
+        for c, i, v in pools
+    ]
+    stored = {f"projectcalico.org/{annotation}": "10.244.1.0"} if annotation else {}
+    calico = waiting(backend=backend, nodes=[{"name": "node1", "annotations": stored}])
+    want = plan(facts, calico=calico)["interfaces"]["node1"]["want"]
+    if uses is None:
+        assert "uses" not in want
+    else:
+        assert set(want["uses"]) == uses | {"wireguard", "wireguard-v6"}, "WireGuard is not known"
 
 
 def test_auto_prefers_the_internal_ip() -> None:
@@ -156,6 +285,30 @@ def test_an_unseen_node_blocks_unless_it_is_accepted() -> None:
     other = plan(facts, inventory, accept_unseen=["node3"], method_v4="cidr=10.160.1.0/24")
     assert other["refusals"] == []
     assert other["unverified"] == ["node3"]
+
+
+def test_an_accepted_node_that_is_off_neither_blocks_nor_fails_the_change() -> None:
+    facts, inventory = incident()
+    inventory[2] = host(3, state="unreachable")
+    decision = plan(facts, inventory, accept_unseen=["node3"])
+    seen = probes(node1=probe(1, lost=(3,)), node2=probe(2, lost=(3,)))
+    assert [t["address"] for t in decision["probes"]["node1"]["targets"]] == [BARE[2]]
+    assert judge_before(decision, seen) == []
+    seen = {f"node{n}": probe(n) for n in (1, 2)}
+    for state in ({"current": False}, {"ready": False, "problem": "not ready"}):
+        assert judge_after(decision, rollout(node3=state), seen, seen) == []
+    (text,) = judge_after(decision, rollout(node3={"v4": DEAD}), seen, seen)
+    assert text.startswith("node3: Calico stores"), "it is there after all, and wrong"
+    assert judge_after(plan(), rollout(node3={"current": False}), probes(), probes()) != []
+
+
+def test_nodes_that_block_for_one_reason_are_refused_in_one_sentence() -> None:
+    facts, inventory = incident()
+    inventory[1:] = [host(2, state="unreachable"), host(3, state="unreachable")]
+    assert refusal(plan(facts, inventory)) == (
+        "node2, node3 were not visited: unreachable, and the change affects every node. Make them "
+        "reachable, or name them in k8snet_accept_unseen."
+    )
 
 
 def test_a_string_of_accepted_nodes_is_a_list_of_whole_names() -> None:
@@ -388,6 +541,21 @@ def test_the_plan_shows_what_changes_first_and_refusals_last() -> None:
     facts, inventory = incident()
     inventory[2] = host(3, state="unreachable")
     assert plan_lines(plan(facts, inventory), info())[-2].startswith("REFUSED  node3 was not")
+
+
+def test_the_plan_lists_what_was_left_with_the_reason_and_what_happens_to_it() -> None:
+    left = {"name": "vxlan.calico", "remove": "device", "addresses": [], "reason": "wrong parent"}
+    tunl = {"name": "tunl0", "remove": "addresses", "addresses": ["10.9.0.1/32"], "reason": "why"}
+    blocker = {"name": "vx1", "reason": "VNI taken", "remedy": "Find out."}
+    found = {"node2": {"leftovers": [left, tunl], "blockers": [blocker], "kept": []}}
+    assert leftover_lines(found, True) == [
+        "Left     node2: vxlan.calico: wrong parent. It is removed.",
+        "Left     node2: 10.9.0.1/32 on tunl0: why. It is removed.",
+        "Blocked  node2: vx1: VNI taken. Find out.",
+    ]
+    stays = leftover_lines(found, False, 200)[0]
+    assert stays.endswith("It stays; calico_autodetection_clean_interfaces=true removes it.")
+    assert leftover_lines({}, True) == []
 
 
 def test_an_installation_with_several_methods_is_planned_like_any_other() -> None:
