@@ -86,9 +86,10 @@ _value:
   description:
     - C(refusals) (list of sentences; empty if the change may be made), C(methods) (by family; null leaves it alone),
       C(expect) (Node to C(v4) and C(v6), the addresses to be stored), C(table) (a row per Node and family),
-      C(probes) (visited Node to its inventory host and what M(k8snet.cni.node_probe) is asked there), C(hold) (how the
-      roll-out is held after its first node), C(unverified) (Nodes whose address cannot be predicted), C(whatif), and C(lines)
-      to print.
+      C(probes) (visited Node to its inventory host and what M(k8snet.cni.node_probe) is asked there), C(interfaces) (visited
+      Node whose calico-node is not ready to its host and what M(k8snet.cni.calico_interfaces) is asked there), C(hold) (how
+      the roll-out is held after its first node), C(unverified) (Nodes whose address cannot be predicted), C(whatif), and
+      C(lines) to print.
   type: dict
 """
 

@@ -145,6 +145,18 @@ calico:
             - For how long. A roll-out can be held by minReadySeconds only below the age of the youngest pod.
           type: float
           returned: success
+    pods_there:
+      description:
+        - Every Pod on the nodes whose calico-node is not ready, except those on their node's own network. Null if Pods could not be
+          read.
+      type: list
+      elements: dict
+      returned: success
+      contains:
+        node: {description: The Node it runs on., type: str, returned: success}
+        namespace: {description: Namespace., type: str, returned: success}
+        name: {description: Name., type: str, returned: success}
+        addresses: {description: Its addresses., type: list, elements: str, returned: success}
     tigerastatus: {description: "The whole TigeraStatus C(calico), null without one.", type: dict, returned: success}
     dns_pods: {description: "Pods of O(dns_selector): namespace, name, node, ip.", type: list, elements: dict, returned: success}
     permissions:

@@ -142,7 +142,7 @@ blockers:
     reason: {description: What they block., type: str, returned: success}
     remedy: {description: What to do., type: str, returned: success}
 undo:
-  description: How each interface to be removed was, by name.
+  description: How each left-over was, by name; with O(state=absent) those of O(interfaces) only.
   type: dict
   returned: success
   contains:
@@ -243,9 +243,9 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     refused = domain.refusals(params["interfaces"], found) if removing else []
     if refused:
         raise InterfaceError(" ".join(["Refused, and nothing was removed:", *refused]))
-    going = [e for e in found["leftovers"] if removing and e["name"] in params["interfaces"]]
+    going = [e for e in found["leftovers"] if not removing or e["name"] in params["interfaces"]]
     before = {entry["name"]: _calico_interfaces.snapshot(nics[entry["name"]]) for entry in going}
-    plan = domain.plan(going, before)
+    plan = domain.plan(going if removing else [], before)
     path = None
     if plan.changed and not check_mode:
         path = _calico_interfaces.keep(params["run_id"], before)

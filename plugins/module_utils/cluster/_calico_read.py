@@ -14,6 +14,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.cluster._client import 
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster._lister import Lister
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
     _calico_install,
+    _calico_own,
     _cluster,
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_change import Have
@@ -50,6 +51,7 @@ def read(
     daemonset = _named(raw["daemonsets"], facts["daemonset"])
     raw["calico_pods"] = pods_of(api, daemonset) if daemonset and target else []
     raw["now"] = datetime.now(timezone.utc)
+    raw["pods_there"] = _pods_there(lister, raw["calico_pods"])
     query = {"labelSelector": dns_selector}
     raw["dns_pods"] = lister.read_list("pods", "/api/v1/pods", _cluster.trim_pod, query) or []
     wanted = _calico_install.asked(target, facts, bundle_namespace) if review else []
@@ -57,6 +59,19 @@ def read(
     raw["errors"] = lister.errors
     raw["requests"] = api.requests
     return _calico_install.compose(raw, methods)
+
+
+def _pods_there(lister: Lister, calico_pods: list[Obj]) -> list[Obj] | None:
+    """Return the Pods on nodes whose calico-node is not ready, None if they cannot be read."""
+    waiting = {p["spec"].get("nodeName") for p in calico_pods if not _calico_install.is_ready(p)}
+    if not waiting:
+        return []
+
+    def there(obj: Obj) -> Obj | None:
+        pod = _calico_own.trim_pod(obj)
+        return pod if pod and pod["node"] in waiting else None
+
+    return lister.read_list("pods", "/api/v1/pods", there)
 
 
 def have(api: Api, hold: Hold | None = None) -> tuple[str, Have | None]:

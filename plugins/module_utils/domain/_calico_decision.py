@@ -20,6 +20,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_case imp
     Family,
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_hold import hold_mode
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_own import interfaces
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_probes import probes_of
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._findings_model import names
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
@@ -59,7 +60,8 @@ def decide(
     hosts: list[dict[str, Any]],
     options: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return ``{refusals, methods, expect, former, table, unverified, probes, hold, whatif}``.
+    """Return ``{refusals, methods, expect, former, table, unverified, probes, interfaces, hold,
+    whatif}``.
 
     ``cluster``: k8snet_cluster of cluster_info; ``calico``: what calico_info returns; ``hosts`` as
     `_nodes.match` wants them. ``options``: method_v4, method_v6 (Calico's words, auto, or None to
@@ -69,7 +71,8 @@ def decide(
 
     ``former``: Node -> {v4, v6}, what is stored now. ``table``: a row per Node and family, ``{node,
     family, before, after, interface, reason, changes}``. ``probes``: what each visited node is
-    asked, see `_calico_probes.probes_of`. ``hold``: how the roll-out is held after its first node,
+    asked, see `_calico_probes.probes_of`. ``interfaces``: what is asked where calico-node is not
+    ready, see `_calico_own.interfaces`. ``hold``: how the roll-out is held after its first node,
     see `_calico_hold.hold_mode`.
     """
     scope = match(hosts, cluster["nodes"])
@@ -94,6 +97,7 @@ def decide(
         "table": decision.rows,
         "unverified": decision.unverified,
         "probes": probes_of(decision.rows, scope, cluster, calico, dns_name),
+        "interfaces": interfaces(scope, cluster, calico, decision.expect),
         "hold": {key: value for key, value in hold.items() if key != "refusal"},
         "whatif": decision.whatif,
     }

@@ -97,7 +97,7 @@ def compose(raw: Obj, methods: Mapping[int, str]) -> Obj:
     """Return ``calico`` as calico_info documents it.
 
     ``raw``: daemonsets (whole, Calico's), installations (whole), config_maps, nodes (trimmed),
-    tigerastatus, crd, calico_pods (whole) and now (the time, UTC), dns_pods, permissions, errors,
+    tigerastatus, crd, calico_pods (whole), pods_there (trimmed) and now (the time, UTC), dns_pods, permissions, errors,
     requests, bgp (the BGPConfiguration default, None without one).
     """
     facts = facts_of(raw["daemonsets"], raw["installations"], raw["config_maps"])
@@ -122,6 +122,7 @@ def compose(raw: Obj, methods: Mapping[int, str]) -> Obj:
         "owner": _owner(target, installation, overlay, daemonset, methods),
         "nodes": raw["nodes"],
         "pods": [_pod(pod, raw["now"]) for pod in raw["calico_pods"]],
+        "pods_there": raw["pods_there"],
         "tigerastatus": raw["tigerastatus"],
         "dns_pods": raw["dns_pods"],
         "permissions": raw["permissions"],
@@ -145,8 +146,7 @@ def _bgp_mesh(facts: Obj, raw: Obj) -> bool | None:
 
 def _pod(pod: Obj, now: datetime) -> Obj:
     """Return which node a calico-node pod is on, and for how many seconds it has been ready."""
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    ready = next((c for c in conditions if c["type"] == "Ready" and c["status"] == "True"), None)
+    ready = _ready(pod)
     since = (ready or {}).get("lastTransitionTime")
     seconds = (
         (now - datetime.fromisoformat(since.replace("Z", "+00:00"))).total_seconds() if since else 0
@@ -157,6 +157,16 @@ def _pod(pod: Obj, now: datetime) -> Obj:
         "ready": ready is not None,
         "ready_seconds": max(0.0, float(seconds)),
     }
+
+
+def is_ready(pod: Obj) -> bool:
+    """Tell whether a Pod (whole) is ready."""
+    return _ready(pod) is not None
+
+
+def _ready(pod: Obj) -> Obj | None:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return next((c for c in conditions if c["type"] == "Ready" and c["status"] == "True"), None)
 
 
 def _running(daemonsets: list[Obj], facts: Obj) -> Obj | None:

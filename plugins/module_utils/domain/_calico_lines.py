@@ -35,6 +35,26 @@ def plan_lines(decision: dict[str, Any], calico: dict[str, Any], width: int = 10
     return lines
 
 
+def leftover_lines(found: dict[str, dict[str, Any]], clean: bool, width: int = 100) -> list[str]:
+    """Return the lines about interfaces that an earlier cluster left, and those that block.
+
+    ``found``: Node -> what calico_interfaces returned there; ``clean``: whether they are to go.
+    """
+    lines: list[str] = []
+    fate = "It is removed." if clean else "It stays; calico_autodetection_clean_interfaces=true"
+    fate += "" if clean else " removes it."
+    for node, seen in sorted(found.items()):
+        for entry in seen["leftovers"]:
+            what = entry["name"]
+            if entry["remove"] == "addresses":
+                what = f"{', '.join(entry['addresses'])} on {what}"
+            lines += _labelled("Left", f"{node}: {what}: {entry['reason']}. {fate}", width)
+        for entry in seen["blockers"]:
+            text = f"{node}: {entry['name']}: {entry['reason']}. {entry['remedy']}"
+            lines += _labelled("Blocked", text, width)
+    return lines
+
+
 def _table(rows: list[dict[str, Any]]) -> list[str]:
     """Return before and after of each node, those that change first."""
     shown = sorted(rows, key=lambda row: (not row["changes"], row["node"], row["family"]))

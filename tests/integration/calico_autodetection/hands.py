@@ -145,20 +145,44 @@ class Operator:
     ) -> subprocess.Popen[str]:
         inventories = [self.lab.inventory, *([more] if more else [])]
         words = [w for path in inventories for w in ("-i", str(path))]
-        settings = {
+        settings = json.dumps(self._settings(user))
+        return self._run(
+            "ansible-playbook", f"k8snet.cni.{name}", *words, "-e", settings, *arguments
+        )
+
+    def runner(self, name: str, user: User, run: str) -> tuple[Run, Path]:
+        """Run a playbook as AWX does, by ansible-runner; return it and the folder of its artifacts.
+
+        It says as much as it can (-vvv), and runner keeps an event of every task.
+        """
+        private = self.folder / "runner"
+        (private / "project").mkdir(parents=True)
+        (private / "env").mkdir()
+        settings = {**self._settings(user), "k8snet_run_id": run}
+        (private / "env" / "extravars").write_text(json.dumps(settings))
+        (private / "env" / "cmdline").write_text(f"-i {self.lab.inventory} --diff -vvv")
+        words = ["run", str(private), "-p", f"k8snet.cni.{name}", "--ident", "job"]
+        ended = self.end(self._run("ansible-runner", *words))
+        return ended, private / "artifacts" / "job"
+
+    def _settings(self, user: User) -> Obj:
+        return {
             "k8snet_kubeconfig": str(user.kubeconfig),
             "k8snet_undo_dir": str(self.undo),
             "calico_autodetection_canary_timeout": CANARY,
             "calico_autodetection_rollout_timeout": 150,
             "calico_autodetection_poll": 1,
         }
+
+    def _run(self, program: str, *words: str) -> subprocess.Popen[str]:
         env = {k: v for k, v in os.environ.items() if not k.startswith("K8S_AUTH_")}
         env.pop("KUBECONFIG", None)
         env["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / ".ansible/collections")
         env["ANSIBLE_NOCOLOR"] = "1"
-        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        folder = Path(sys.executable).parent
+        env["PATH"] = f"{folder}:{env['PATH']}"  # ansible-runner looks for ansible-playbook there
         return subprocess.Popen(
-            [program, f"k8snet.cni.{name}", *words, "-e", json.dumps(settings), *arguments],
+            [str(folder / program), *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -244,10 +268,10 @@ def elsewhere(folder: Path, **hosts: str) -> Path:
 
 
 @contextmanager
-def other_api(lab: Lab, folder: Path, cni: str) -> Iterator[Cluster]:
+def other_api(lab: Lab, folder: Path, cni: str, listen: str = "127.0.0.1:0") -> Iterator[Cluster]:
     """A second API inside the lab with another CNI, without actors."""
     folder.mkdir()
-    serve = [sys.executable, "-m", "tests.lab.api", "serve", "--listen", "127.0.0.1:0"]
+    serve = [sys.executable, "-m", "tests.lab.api", "serve", "--listen", listen]
     server = subprocess.Popen(
         lab.inside([*serve, "--dir", str(folder)]), stdout=subprocess.PIPE, text=True, cwd=ROOT
     )

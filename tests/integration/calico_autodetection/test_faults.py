@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import threading
 from pathlib import Path
@@ -60,6 +61,8 @@ def test_one_refusal_names_everything_that_stands_in_the_way(
         "node3 was not visited: unreachable",
         "k8snet_accept_unseen",
     )
+    lacking = re.findall(r"The account may not (\w+ [\w.]+ \w+)\.", run.text)
+    assert set(lacking) == {"patch installations.operator.tigera.io default"}
     assert poor.wrote() == []
     assert cluster.installation() == former
     assert not operator.undo.exists()
@@ -126,6 +129,24 @@ def test_a_limit_without_the_controller_is_refused(operator: Operator, user: Use
     assert run.code == 2
     run.has("Nothing was changed.", "--limit", "k8snet_accept_unseen")
     assert len(user.entries()) == before
+
+
+@pytest.mark.full
+def test_no_token_is_in_output_undo_bundle_or_the_artifacts_that_awx_keeps(
+    operator: Operator, cluster: Cluster, user: User, former: Obj
+) -> None:
+    run, artifacts = operator.runner("calico_autodetection", user, "awx")
+    assert run.code == 0, run.said[-6000:]
+    assert repaired(cluster.installation())
+    files = [path for path in [*artifacts.rglob("*"), *operator.undo.rglob("*")] if path.is_file()]
+    kept = {path.relative_to(operator.folder).as_posix(): path.read_bytes() for path in files}
+    told = {**kept, "output": run.said.encode()}
+    for place in ("output", "undo/awx/cluster.json", "runner/artifacts/job/stdout"):
+        assert b"NodeInternalIP" in told[place] or b"firstFound" in told[place], place
+    assert any("job_events/" in name and b"NodeInternalIP" in kept[name] for name in kept)
+    secret = user.token.encode()
+    assert len(secret) > 20
+    assert [name for name, data in told.items() if secret in data] == []
 
 
 # -- in the middle ------------------------------------------------------------------------------

@@ -107,7 +107,8 @@ def test_left_overs_are_told_from_what_belongs_here(world: World) -> None:
     assert found["kept"] == [
         {"name": "cali00000000002", "reason": "a process runs at its other end"}
     ]
-    assert (found["changed"], found["undo"], found["undo_path"]) == (False, {}, None)
+    assert set(found["undo"]) == set(reasons), "how they were, before anybody asks to remove them"
+    assert (found["changed"], found["plan"], found["undo_path"]) == (False, [], None)
     routed = {"namespace": "x", "name": "y", "addresses": ["10.244.1.77"]}
     (left,) = world.run(pods=[routed])["leftovers"]
     assert left["name"] == "vxlan.calico", "the way to a pod of this node speaks for its end"
