@@ -70,10 +70,7 @@ def scope_states(
     ``accepted``: nodes that may go unseen (k8snet_accept_unseen). ``limited``: whether --limit was
     given, so that hosts may be left out.
     """
-    found: list[Finding] = []
-    for view in scope.views:
-        if view.state in (UNREACHABLE, FAILED):
-            found.append(_unseen(view, accepted, bool(cluster["nodes"])))
+    found = _unseen(scope, accepted, bool(cluster["nodes"]))
     found += _groups(scope, accepted)
     found += _left_out(scope, limited)
     if cluster["nodes"]:
@@ -93,34 +90,78 @@ def scope_states(
     return found
 
 
-def _unseen(view: View, accepted: set[str], clustered: bool) -> Finding:
-    host = view.host or {}
-    error = _plain_error(host.get("error"))
-    if view.state == UNREACHABLE:
+def _unseen(scope: Scope, accepted: set[str], clustered: bool) -> list[Finding]:
+    """Return NOD003 and NOD007: one finding for all nodes that were not seen for one reason."""
+    causes: dict[tuple[Any, ...], list[View]] = {}
+    for view in scope.views:
+        if view.state in (UNREACHABLE, FAILED):
+            lost = view.node is None and clustered
+            key = (view.state, _is_accepted(view, accepted), lost, _cause(view))
+            causes.setdefault(key, []).append(view)
+    return [_not_seen(group, *key) for key, group in causes.items()]
+
+
+def _not_seen(group: list[View], state: str, accepted: bool, lost: bool, cause: str) -> Finding:
+    per_node = {view.name: _what_is_known(view) for view in group}
+    nodes, known = list(per_node), list(per_node.values())
+    several = len(nodes) > 1
+    hosts = ",".join(str(entry["host"]) for entry in known[:3])
+    if state == UNREACHABLE:
         ident, what = "NOD003", "could not be reached"
         remedy = Remedy(
-            "Make it reachable for Ansible, over its out-of-band address if need be "
-            "(ansible_host), and audit again.",
-            (f"ansible -i <inventory> {host.get('name')} -m ansible.builtin.ping",),
+            f"Make {'them' if several else 'it'} reachable for Ansible, over "
+            f"{'their' if several else 'its'} out-of-band address if need be (ansible_host), and "
+            "audit again.",
+            (f"ansible -i <inventory> {hosts} -m ansible.builtin.ping",),
         )
     else:
-        ident, what = "NOD007", "was reached but could not be examined"
+        ident, what = "NOD007", f"{'were' if several else 'was'} reached but could not be examined"
         remedy = Remedy("Repair what the message says, and audit again.")
-    ready = (view.node or {}).get("ready")
-    lost = view.node is None and clustered
+    words = f"{names(nodes)} {what}, nothing on {'them' if several else 'it'} was checked"
+    if lost and several:
+        words += " (which Nodes they are cannot be told; see k8snet_node_name)"
+    elif lost:
+        words += " (which Node it is cannot be told; see k8snet_node_name)"
+    words += _readiness([entry["node_ready"] for entry in known])
     evidence = {
+        **({} if several else known[0]),
+        "error": cause if several else known[0]["error"],
+        "per_node": per_node,
+    }
+    severity = INFO if accepted else CRITICAL
+    return finding(ident, nodes, f"{words}: {evidence['error']}", remedy, evidence, severity)
+
+
+def _readiness(said: list[bool | None]) -> str:
+    """Return what the cluster says of nodes that were not seen, if anything."""
+    if all(ready is None for ready in said):
+        return ""
+    if len(said) == 1:
+        return f" (the cluster says it is {'Ready' if said[0] else 'not Ready'})"
+    return f" (the cluster says {sum(map(bool, said))} of these {len(said)} are Ready)"
+
+
+def _what_is_known(view: View) -> dict[str, Any]:
+    host = view.host or {}
+    return {
         "host": host.get("name"),
         "address": host.get("address"),
-        "error": error,
-        "node_ready": ready,
+        "error": _plain_error(host.get("error")),
+        "node_ready": (view.node or {}).get("ready"),
     }
-    words = f"{view.name} {what}, nothing on it was checked"
-    if lost:
-        words += " (which Node it is cannot be told; see k8snet_node_name)"
-    if ready is not None:
-        words += f" (the cluster says it is {'Ready' if ready else 'not Ready'})"
-    severity = INFO if _is_accepted(view, accepted) else CRITICAL
-    return finding(ident, [view.name], f"{words}: {error}", remedy, evidence, severity)
+
+
+def _cause(view: View) -> str:
+    """Return why a node was not seen, in words that fit others with the same fault."""
+    known = _what_is_known(view)
+    own = {
+        view.name,
+        known["host"],
+        known["address"],
+        *((view.node or {}).get("internal_ips") or ()),
+    }
+    words = "|".join(re.escape(str(word)) for word in sorted(filter(None, own), key=len)[::-1])
+    return re.sub(rf"(?<![\w.:-])({words})(?![\w-]|[.:]\w)", "<host>", known["error"])
 
 
 def _plain_error(error: Any) -> str:

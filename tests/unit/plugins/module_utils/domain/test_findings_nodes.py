@@ -237,13 +237,56 @@ def test_unreadable_service_rules_are_a_warning() -> None:
 def test_an_unreachable_node_is_critical_and_says_what_the_cluster_thinks() -> None:
     nodes = [node_object(1), node_object(2), node_object(3, ready="Unknown")]
     away = [host(n, state="unreachable", error="No route\n to host") for n in (2, 3)]
-    found = run(cluster(nodes), [host(1), *away])
-    assert [(f.id, f.severity, f.subject) for f in found] == [
-        ("NOD003", "critical", "node2"),
-        ("NOD003", "critical", "node3"),
+    for entry, words in zip(away, (" (the cluster says it is Ready)", "")):
+        seen = {1, 2, 3} - {int(entry["name"][1:])}
+        (found,) = run(cluster(nodes), [entry, *(host(n) for n in seen)])
+        assert (found.id, found.severity) == ("NOD003", "critical")
+        assert found.subject == entry["name"].replace("n", "node")
+        assert found.summary.endswith(f"nothing on it was checked{words}: No route to host")
+
+
+def test_nodes_unreachable_for_one_reason_are_one_finding() -> None:
+    count = 1000
+    nodes = [
+        node_object(1, None, [f"10.8.{n >> 8}.{n & 255}"], name=f"node{n}", ready="True")
+        for n in range(count)
     ]
-    assert found[0].summary.endswith("(the cluster says it is Ready): No route to host")
-    assert "cluster says" not in found[1].summary
+    error = "Failed to connect to the host via ssh: ssh: connect to host {} port 22: No route"
+    inventory = []
+    for number in range(count):
+        address = f"10.8.{number >> 8}.{number & 255}"
+        away = host(1, state="unreachable", error=error.format(address), address=address)
+        inventory.append({**away, "name": f"n{number}"})
+    inventory[7]["error"] = "Permission denied (publickey)"
+    inventory[8].update(state="failed", error="MODULE FAILURE: no python")
+    found = [f for f in run(cluster(nodes), inventory) if f.id.startswith("NOD")]
+    assert [(f.id, len(f.evidence["nodes"])) for f in found] == [
+        ("NOD003", 998),
+        ("NOD003", 1),
+        ("NOD007", 1),
+    ]
+    assert found[0].subject == "node0, node1, node2 and 995 more"
+    assert found[0].summary == (
+        "node0, node1, node2 and 995 more could not be reached, nothing on them was checked (the "
+        f"cluster says 998 of these 998 are Ready): {error.format('<host>')}"
+    )
+    assert found[0].evidence["per_node"]["node9"] == {
+        "host": "n9",
+        "address": "10.8.0.9",
+        "error": error.format("10.8.0.9"),
+        "node_ready": True,
+    }
+    assert found[0].remedy.commands == ("ansible -i <inventory> n0,n1,n2 -m ansible.builtin.ping",)
+    assert "Permission denied" in found[1].summary
+
+
+def test_accepted_nodes_are_an_information_beside_the_others() -> None:
+    away = [host(n, state="unreachable", error=f"no route to n{n}") for n in (1, 2, 3)]
+    found = run(cluster(), away, accept_unseen=["node2"])
+    assert [(f.severity, f.evidence["nodes"]) for f in found if f.id == "NOD003"] == [
+        ("critical", ["node1", "node3"]),
+        ("info", ["node2"]),
+    ]
 
 
 def test_an_unreachable_node_that_may_go_unseen_is_an_information() -> None:
