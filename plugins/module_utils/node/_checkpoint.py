@@ -246,6 +246,7 @@ class Checkpoint:
     def remove(self) -> Result:
         """Lift the hold and remove all of this checkpoint, armed or not."""
         state, held = self._store.state(self.name), self._store.held()
+        self._not_restoring()
         mine = held is not None and held.get("id") == self.name
         hold = (held if mine else None) or self._store.hold_settings(self.name)
         steps = []
@@ -256,16 +257,19 @@ class Checkpoint:
         plan = Plan(tuple(steps))
         if plan.changed and not self._check:
             with self._locked():
-                if self._store.state(self.name) == storing.RESTORING:
-                    raise CheckpointError(
-                        f"Checkpoint '{self.name}' was being restored when its program died. "
-                        "Finish that first: state: rolled_back."
-                    )
+                self._not_restoring()
                 if self._store.armed() in (None, self.name):
                     self._take_away(None)
                 self._lift(hold, mine)
                 self._store.remove(self.name)
         return self._result(plan, gone=True)
+
+    def _not_restoring(self) -> None:
+        if self._store.state(self.name) == storing.RESTORING:
+            raise CheckpointError(
+                f"Checkpoint '{self.name}' is being restored, or its program died in the middle of "
+                "that. Wait for it, or finish it with state: rolled_back."
+            )
 
     def _lift(self, hold: Result | None, mine: bool) -> None:
         if hold is None:

@@ -145,6 +145,7 @@ class Store:
         """Put the hold on. A second name for a file needs no room on the disk."""
         with contextlib.suppress(FileExistsError):
             os.link(f"{self.path(name)}/hold", self.hold_file)
+        synced(self.root)
 
     def report(self, name: str) -> dict[str, Any] | None:
         """Return what the restore program said that it did."""
@@ -202,6 +203,15 @@ class Store:
             yield _flock(folder, timeout)
         finally:
             os.close(folder)
+
+
+def synced(folder: str) -> None:
+    """Have a folder's names on the disk before going on. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _flock(handle: int, timeout: float) -> bool:

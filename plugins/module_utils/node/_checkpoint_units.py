@@ -12,7 +12,7 @@ import shutil
 import subprocess
 
 from . import _program
-from ._checkpoint_store import ROOT, CheckpointError
+from ._checkpoint_store import ROOT, CheckpointError, synced
 
 BOOT_UNIT = "k8snet-restore-boot.service"
 UNITS = "/etc/systemd/system"
@@ -154,6 +154,9 @@ def install_boot(command: list[str]) -> None:
     _write(f"{UNITS}/{BOOT_UNIT}", text)
     _do("reload systemd's units", "systemctl", "daemon-reload")
     _do("enable the boot unit", "systemctl", "enable", BOOT_UNIT)
+    # The plug may be pulled a second from now.
+    with contextlib.suppress(FileNotFoundError):
+        synced(f"{UNITS}/multi-user.target.wants")
 
 
 def remove_boot() -> None:

@@ -106,6 +106,7 @@ def open_folder(path: str, create: bool = True) -> int:
             if create:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(name, 0o700, dir_fd=current)
+                    os.fsync(current)
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
             following = os.open(name, flags, dir_fd=current)
             os.close(current)

@@ -102,6 +102,12 @@ class Node:
         while not self.reachable():
             assert time.monotonic() < deadline, self.sh("journalctl -t k8snet -b", check=False)
 
+    def await_true(self, command: str, timeout: float = 60) -> None:
+        deadline = time.monotonic() + timeout
+        while "yes" not in self.sh(f"{command} > /dev/null && echo yes", check=False):
+            assert time.monotonic() < deadline, f"never true: {command}"
+            time.sleep(0.2)
+
     def await_state(self, name: str, word: str, timeout: float = 60) -> None:
         """Wait until the restore program has written its last word."""
         deadline = time.monotonic() + timeout
