@@ -12,7 +12,9 @@ from __future__ import annotations
 import calendar
 import json
 import re
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -98,6 +100,8 @@ class AntreaScene:
     def __init__(self, lab: Lab, kubeconfig: Path | None = None) -> None:
         self.lab = lab
         self.kubeconfig = kubeconfig or lab.kubeconfig
+        self._asker: subprocess.Popen[str] | None = None
+        self._asking = threading.Lock()
         self.nodes = [str(node["name"]) for node in lab.status()["nodes"]]
 
     # -- setting it up ----------------------------------------------------------------------------
@@ -190,13 +194,14 @@ class AntreaScene:
 
     def antrea(self, node: str) -> Obj:
         """The node's and its agent's health: node, pod, heartbeat (fresh), flag."""
-        pod = self.find_agent_pod(node)
+        pod = self.find_agent_pod(node) or {}
         info = self.agent_info(node)
-        fresh = info.get("podRef", {}).get("name") == (pod or {}).get("metadata", {}).get("name")
+        name = (info.get("podRef") or {}).get("name")
+        mine = name is not None and name == pod.get("metadata", {}).get("name")
         return {
             "node": self.node_ready(node),
-            "pod": _condition(pod or {}, "Ready"),
-            "heartbeat": bool(pod and fresh and self.heartbeat_age(node) < 15),
+            "pod": _condition(pod, "Ready"),
+            "heartbeat": mine and _age(info) < 15,
             "flag": self.flag(node),
         }
 
@@ -234,8 +239,7 @@ class AntreaScene:
 
     def heartbeat_age(self, node: str) -> float:
         """Seconds since the agent's last heartbeat."""
-        times = [c["lastHeartbeatTime"] for c in self.agent_info(node)["agentConditions"]]
-        return time.time() - calendar.timegm(time.strptime(max(times), "%Y-%m-%dT%H:%M:%SZ"))
+        return _age(self.agent_info(node))
 
     def node_ready(self, node: str) -> str:
         """The status of the Node's condition Ready."""
@@ -263,9 +267,26 @@ class AntreaScene:
 
     def call(self, method: str, path: str, body: Any = None, media: str = MERGE) -> Any:
         """One request to the API; LabError with its message when it is refused."""
-        words = [*self.api_words(), "--media", media, method, path]
-        words += [] if body is None else ["--body", json.dumps(body)]
-        return json.loads(self.inside("tests.lab.actors.ask", *words))
+        asked = {"method": method, "path": path, "body": body, "media": media}
+        with self._asking:
+            if self._asker is None or self._asker.poll() is not None:
+                self._asker = self._start_asker()
+            to, back = self._asker.stdin, self._asker.stdout
+            if to is None or back is None:
+                raise LabError("the asker has no pipes")
+            to.write(json.dumps(asked) + "\n")
+            to.flush()
+            said = back.readline()
+        answer = json.loads(said or '{"error": "the process that asks has ended"}')
+        if "error" in answer:
+            raise LabError(f"{method} {path}: {answer['error']}")
+        return answer["body"]
+
+    def _start_asker(self) -> subprocess.Popen[str]:
+        """A process that asks the API; it ends when this one does, or the lab."""
+        command = [sys.executable, "-m", "tests.lab.actors.ask", *self.api_words()]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(self.lab.inside(command), stdin=pipe, stdout=pipe, text=True)
 
     def on(self, node: str, command: str) -> str:
         """Runs a command on a node as root, out-of-band; LabError when it fails."""
@@ -318,3 +339,8 @@ def await_that(
 def _condition(obj: Obj, kind: str) -> str:
     conditions = (obj.get("status") or {}).get("conditions") or ()
     return str(next((c["status"] for c in conditions if c["type"] == kind), ""))
+
+
+def _age(info: Obj) -> float:
+    times = [c["lastHeartbeatTime"] for c in info["agentConditions"]]
+    return time.time() - calendar.timegm(time.strptime(max(times), "%Y-%m-%dT%H:%M:%SZ"))

@@ -252,7 +252,6 @@ class Agent:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    Path("/proc/self/comm").write_text(NAME, encoding="ascii")
     parser = argparse.ArgumentParser(prog=NAME, description=__doc__)
     parser.add_argument("--kubeconfig", type=Path, required=True)
     parser.add_argument("--node", required=True)

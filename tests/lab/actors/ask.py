@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One request to the API, to be run inside the lab's network; prints the answer's body.
+"""Requests to the API from inside the lab's network: one JSON line in for each, one line out.
 
-python -m tests.lab.actors.ask --kubeconfig F PATCH /api/v1/... --body '{...}'
+python -m tests.lab.actors.ask --kubeconfig F     reads {"method", "path", "body", "media"}
 """
 
 from __future__ import annotations
@@ -13,25 +13,27 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
-from tests.lab.api.client import MERGE, ApiStatus, Client
+from tests.lab.api.client import ApiStatus, Client
+
+
+def answer(client: Client, asked: dict[str, Any]) -> dict[str, Any]:
+    """Return {"body"}, or {"error"} when the request was refused or not answered."""
+    method = asked["method"]
+    kind = {"Content-Type": asked["media"]} if method == "PATCH" else None
+    try:
+        return {"body": client.call(method, asked["path"], asked["body"], kind)}
+    except (ApiStatus, OSError) as error:
+        return {"error": str(error)}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.lab.actors.ask", description=__doc__)
     parser.add_argument("--kubeconfig", type=Path, required=True)
-    parser.add_argument("method")
-    parser.add_argument("path")
-    parser.add_argument("--body", type=json.loads)
-    parser.add_argument("--media", default=MERGE, help="of a PATCH")
-    words = parser.parse_args()
-    kind = {"Content-Type": words.media} if words.method == "PATCH" else None
-    client = Client(words.kubeconfig, "k8snet-scene")
-    try:
-        print(json.dumps(client.call(words.method, words.path, words.body, kind)))
-    except ApiStatus as error:
-        print(error, file=sys.stderr)
-        return 1
+    client = Client(parser.parse_args().kubeconfig, "k8snet-scene")
+    for line in sys.stdin:
+        print(json.dumps(answer(client, json.loads(line))), flush=True)
     return 0
 
 

@@ -54,10 +54,14 @@ def _active(unit: str) -> bool:
 
 
 def _start(unit: str, after: str, *words: str) -> None:
+    """Start a command of the bundle as a process of that name."""
+    program = FOLDER / words[0]  # a process is called what was executed, from its first moment on
+    if not program.exists():
+        program.symlink_to(sys.executable)
     command = ["systemd-run", "--quiet", "--collect", f"--unit={unit}", f"--property=After={after}"]
     command += [f"--property=TimeoutStopSec={_GRACE}", "--property=KillMode=mixed"]
-    program = str(Path(sys.argv[0]).resolve())
-    subprocess.run([*command, sys.executable, program, *words], check=False)
+    bundle = str(Path(sys.argv[0]).resolve())
+    subprocess.run([*command, str(program), bundle, *words], check=False)
 
 
 class Kubelet:
@@ -151,7 +155,8 @@ class Kubelet:
         settings = json.loads(SETTINGS.read_text(encoding="utf-8"))
         if not _active(OVS):
             period = str(settings["watchdog"])
-            _start(OVS, "lab-ovs.service lab-ovsdb.service", "antrea-ovs", "--period", period)
+            # Not after lab-ovs, which it stops when it is stopped: systemd would wait for both.
+            _start(OVS, "labnet.service", "antrea-ovs", "--period", period)
         now = time.monotonic()
         if _active(AGENT):
             if now - self._started > 10:
