@@ -188,7 +188,7 @@ def allowed(api: Api, right: Obj) -> bool | None:
         "spec": {"resourceAttributes": attributes},
     }
     try:
-        answer = api.request("POST", _REVIEWS, body=body)
+        answer = api.request("POST", _REVIEWS, body=body, question=True)
     except ClusterError as error:
         if error.kind not in ("forbidden", "not_found"):
             raise

@@ -96,17 +96,19 @@ class Api:
         query: dict[str, Any] | None = None,
         body: Any = None,
         content_type: str = "application/json",
+        question: bool = False,
     ) -> dict[str, Any]:
         """Send one request and return the decoded answer. Raises `ClusterError`.
 
         Reads are tried again on 429, 5xx and broken connections, after the server's Retry-After;
-        writes never, since a lost answer does not tell whether the write happened.
+        writes never, since a lost answer does not tell whether the write happened. ``question``: a
+        POST that stores nothing, such as an access review, which is tried again as reads are.
         """
         url = self.server + path + ("?" + urlencode(query) if query else "")
         data = None if body is None else json.dumps(body).encode()
         try:
             headers = self._headers(content_type if data is not None else None)
-            response = self._send(method, url, data, headers)
+            response = self._send(method, url, data, headers, question or method == "GET")
         except urllib3.exceptions.HTTPError as error:
             self.requests += 1
             raise self._transport_error(error) from None
@@ -122,9 +124,11 @@ class Api:
             headers["Content-Type"] = content_type
         return headers
 
-    def _send(self, method: str, url: str, data: bytes | None, headers: dict[str, str]) -> Any:
+    def _send(
+        self, method: str, url: str, data: bytes | None, headers: dict[str, str], again: bool
+    ) -> Any:
         retries: Any = False
-        if method == "GET":
+        if again:
             retries = urllib3.Retry(
                 total=3,
                 connect=1,
@@ -132,6 +136,7 @@ class Api:
                 redirect=0,
                 other=0,
                 backoff_factor=0.3,
+                allowed_methods=None,
                 status_forcelist=_RETRIED,
                 raise_on_status=False,
             )

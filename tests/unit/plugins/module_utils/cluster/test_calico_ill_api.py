@@ -180,6 +180,21 @@ def test_a_read_that_fails_in_the_middle_is_made_again(
         assert not change(api, INTERNAL, False)["changed"]
 
 
+@pytest.mark.parametrize(
+    "fault", [{"disconnect_after": 40}, {"status": 503}, {"status": 429, "retry_after": 0}]
+)
+def test_a_question_about_rights_changes_nothing_and_is_asked_again(
+    operator: Client, api: Api, double: Double, fault: Obj
+) -> None:
+    right = {"verb": "patch", "group": "operator.tigera.io", "resource": "installations"}
+    rule = {"verbs": ["create"], "path": "selfsubjectaccessreviews", "times": 1, **fault}
+    with world.faults(double, rule):
+        assert _calico_read.allowed(api, right) is True
+    assert api.requests == 2
+    with world.faults(double, {**rule, "times": 9}), pytest.raises(ClusterError):
+        _calico_read.allowed(api, right)
+
+
 def test_a_manifest_with_a_lost_answer_is_not_restarted_twice(
     manifest: Client, api: Api, double: Double
 ) -> None:
