@@ -32,7 +32,7 @@ attributes:
   idempotent:
     support: partial
     details:
-      - O(state=armed) refuses while any checkpoint is armed, the same one included, for its time would begin anew.
+      - O(state=armed) refuses while any checkpoint is armed, the same one included, unless O(renew=true) begins its time anew.
       - The other states change nothing the second time.
 requirements:
   - systemd on the node
@@ -58,6 +58,12 @@ options:
       - Between 20 and 86400.
     type: int
     default: 300
+  renew:
+    description:
+      - With O(state=armed) begins the time of the checkpoint O(id) anew with O(timeout); what was saved, and O(hold), stay as they are.
+      - Fails unless it is armed.
+    type: bool
+    default: false
   scope:
     description: What is saved and restored.
     type: dict
@@ -198,6 +204,7 @@ ARGUMENTS: dict[str, Any] = {
     },
     "id": {"type": "str", "required": True},
     "timeout": {"type": "int", "default": 300},
+    "renew": {"type": "bool", "default": False},
     "scope": {
         "type": "dict",
         "default": {},
@@ -218,6 +225,8 @@ SCOPE = {"links": None, "ovs": True, "ovs_socket": None, "dns": True}
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Do what ``state`` asks for. Raises what `_checkpoint.ERRORS` names."""
     checkpoint = _checkpoint.Checkpoint(params["id"], check_mode)
+    if params["state"] == "armed" and params["renew"]:
+        return checkpoint.renew(params["timeout"])
     if params["state"] == "armed":
         hold = {"units": params["hold_units"], "processes": params["hold_processes"]}
         scope = {**SCOPE, **params["scope"]}

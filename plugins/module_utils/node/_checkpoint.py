@@ -58,7 +58,8 @@ class Checkpoint:
             self._arm(timeout, saved, scope, hold)
         return self._result(plan)
 
-    def _may_arm(self, timeout: int) -> None:
+    @staticmethod
+    def _timely(timeout: int) -> None:
         low, high = domain.TIMEOUTS
         if not low <= timeout <= high:
             raise CheckpointError(
@@ -66,6 +67,9 @@ class Checkpoint:
                 "the change and its confirmation, and short enough to wait for. Nothing was "
                 "changed."
             )
+
+    def _may_arm(self, timeout: int) -> None:
+        self._timely(timeout)
         units.need_systemd()
         armed = self._store.armed()
         if armed is not None:
@@ -132,6 +136,31 @@ class Checkpoint:
             self._take_away(hold)
             self._store.remove(self.name)
             raise
+
+    def renew(self, timeout: int) -> Result:
+        """Begin the time anew; what was saved stays. Raises CheckpointError unless it is armed."""
+        self._timely(timeout)
+        self._armed_still()
+        timer = f"{units.name_of(self.name)}.timer"
+        left = ((self.describe() or {}).get("deadline") or {}).get("seconds_left")
+        before = "armed" if left is None else f"in {left:.0f} s"
+        step = Step(f"Begin the time anew: {timeout} s.", timer, before, f"in {timeout} s")
+        if not self._check:
+            with self._locked():
+                self._armed_still()
+                content = self._store.load(self.name)
+                content.update(armed_monotonic=time.monotonic(), timeout=timeout)
+                self._store.rewrite(self.name, content)
+                units.stop_timer(self.name)
+                units.start_timer(self.name, timeout, [*content["program"], "--restore", self.name])
+        return self._result(Plan((step,)))
+
+    def _armed_still(self) -> None:
+        if self._confirmable() != storing.ARMED:
+            raise CheckpointError(
+                f"Checkpoint '{self.name}' was confirmed: it has no time to begin anew. Arm one of "
+                "another id."
+            )
 
     def _install(self) -> str:
         data = _program.build("node._restore:main", _restore.MODULES)

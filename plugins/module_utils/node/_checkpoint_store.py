@@ -119,6 +119,21 @@ class Store:
                 f"{_remedy(error)} Nothing was changed."
             ) from None
 
+    def rewrite(self, name: str, content: dict[str, Any]) -> None:
+        """Replace what is known of a checkpoint, at once or not at all. Raises CheckpointError."""
+        path = self.path(name)
+        try:
+            folder = _program.open_folder(path, create=False)
+            try:
+                _program.write(folder, "checkpoint.json", _json(content))
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise CheckpointError(
+                f"The checkpoint {path} cannot be written: {error.strerror or error}. "
+                f"{_remedy(error)} Its time goes on as it was."
+            ) from None
+
     def load(self, name: str) -> dict[str, Any]:
         """Return what was saved. Raises CheckpointError when that is missing or damaged."""
         path = f"{self.path(name)}/checkpoint.json"
