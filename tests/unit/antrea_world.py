@@ -36,8 +36,12 @@ INFOS = "/apis/crd.antrea.io/v1beta1/antreaagentinfos"
 
 
 def documents(release: str) -> list[Obj]:
-    """The objects of a real release."""
-    return crds.documents(Path(str(REAL)) / "antrea" / release / "antrea.yml")
+    """The objects of a real release, its images with the tag that users have."""
+    found = crds.documents(Path(str(REAL)) / "antrea" / release / "antrea.yml")
+    for workload in [d for d in found if d["kind"] in ("DaemonSet", "Deployment")]:
+        for container in workload["spec"]["template"]["spec"]["containers"]:
+            container["image"] = container["image"].replace(":latest", f":{release}")
+    return found
 
 
 def texts(release: str) -> dict[str, str]:

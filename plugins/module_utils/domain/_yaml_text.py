@@ -14,14 +14,12 @@ comment, so that taking it away again leaves the text as it was. Pure.
 
 from __future__ import annotations
 
-import copy
+import functools
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-from ansible_collections.k8snet.cni.plugins.module_utils.domain._yaml import parse_yaml
 
 try:
     import yaml
@@ -51,9 +49,7 @@ def parse(text: str) -> dict[str, Any]:
     A key that stands twice is an error too: Antrea up to 2.6 takes the last one (before 2.0 it does
     not start), later ones do not start.
     """
-    document, problem = parse_yaml(text)
-    if problem:
-        raise TextError(f"it is {problem}")
+    document = _read(text)
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -66,6 +62,30 @@ def parse(text: str) -> dict[str, Any]:
                 raise TextError(f"{name} stands twice, in line {seen[name]} and in line {line}")
             seen[name] = line
     return document
+
+
+def _read(text: str) -> Any:
+    node = _compose(text)
+    if node is None:
+        return None
+    try:
+        return yaml.constructor.SafeConstructor().construct_document(node)
+    except yaml.YAMLError as error:
+        raise TextError(f"it is not valid YAML{_line(error)}") from None
+
+
+@functools.lru_cache(maxsize=8)
+def _compose(text: str) -> Any:
+    """Return the document's node, which nobody may change. Raises `TextError`."""
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise TextError(f"it is not valid YAML{_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f" (line {mark.line + 1})" if mark else ""
 
 
 def lines_of(text: str) -> dict[Path, tuple[int, str]]:
@@ -94,8 +114,7 @@ def edit(text: str, changes: dict[Path, Any]) -> str:
 
 def put(text: str, path: Path, value: Any) -> str:
     """Set one value; a mapping replaces what is there."""
-    document = parse(text)
-    wanted = copy.deepcopy(document)
+    wanted = _editable(text, path)
     place = wanted
     for part in path[:-1]:
         if place.get(part) is None:
@@ -109,10 +128,19 @@ def put(text: str, path: Path, value: Any) -> str:
     return _first_good(_ways_to_put(text, path, value), wanted, path)
 
 
+def _editable(text: str, path: Path) -> dict[str, Any]:
+    """Return the document, in which an alias would change two places at once."""
+    document, seen = parse(text), set()
+    for node in _nodes(_root(text)):
+        if id(node) in seen:
+            raise TextError(_by_hand(path))
+        seen.add(id(node))
+    return document
+
+
 def remove(text: str, path: Path) -> str:
     """Take one key away with its value; comments around it stay."""
-    document = parse(text)
-    wanted = copy.deepcopy(document)
+    wanted = _editable(text, path)
     place: Any = wanted
     for part in path[:-1]:
         place = place.get(part) if isinstance(place, dict) else None
@@ -133,10 +161,17 @@ def remove(text: str, path: Path) -> str:
 
 def _first_good(ways: Iterator[str], wanted: dict[str, Any], path: Path) -> str:
     for text in ways:
-        document, problem = parse_yaml(text)
-        if problem is None and _same(document or {}, wanted or {}):
+        try:
+            good = _same(_read(text) or {}, wanted)
+        except TextError:
+            continue
+        if good:
             return text
-    raise TextError(
+    raise TextError(_by_hand(path))
+
+
+def _by_hand(path: Path) -> str:
+    return (
         f"{'.'.join(path)} cannot be changed without touching other lines (anchors, tags or an "
         "unusual layout). Change it by hand, then repeat"
     )
@@ -274,13 +309,13 @@ def written(value: Any) -> str:
 
 
 def _key(name: Any) -> str:
-    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{2,}", str(name))
-    boolean = str(name).lower() in ("yes", "true", "off", "false", "null")
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name))
+    boolean = str(name).lower() in ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
     return str(name) if plain and not boolean else json.dumps(str(name))
 
 
 def _root(text: str) -> Any:
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    node = _compose(text)
     return node if isinstance(node, yaml.MappingNode) else None
 
 
@@ -303,17 +338,22 @@ def _keys_below(node: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _mappings(node: Any) -> Iterator[Any]:
-    if isinstance(node, yaml.MappingNode):
-        yield node
-        for _key_node, value in node.value:
-            yield from _mappings(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _mappings(item)
+    for found in _nodes(node):
+        if isinstance(found, yaml.MappingNode):
+            yield found
+
+
+def _nodes(node: Any) -> Iterator[Any]:
+    """Yield a node and all values below it, in the order of the text."""
+    if node is None:
+        return
+    yield node
+    for item in node.value if not isinstance(node, yaml.ScalarNode) else ():
+        yield from _nodes(item[1] if isinstance(item, tuple) else item)
 
 
 def _plain(node: Any) -> dict[str, Any]:
-    found: dict[str, Any] = parse_yaml(yaml.serialize(node))[0] or {}
+    found: dict[str, Any] = yaml.constructor.SafeConstructor().construct_document(node)
     return found
 
 

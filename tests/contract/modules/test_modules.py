@@ -13,6 +13,15 @@ import yaml
 from tests.contract.modules.harness import CHECKOUT, MODULES, SECRET, Case, run_cases
 
 CASES = {
+    "antrea_agent": Case({"node": "node1"}),
+    "antrea_config": Case(
+        {
+            "agent": {"transportInterface": "eth1"},
+            "feature_gates": {"SecondaryNetwork": True, "AntreaIPAM": True},
+        },
+        changes=True,
+    ),
+    "antrea_info": Case({"review": True}),
     "audit_report": Case(
         {
             "path": "/var/lib/reports/new",

@@ -28,6 +28,7 @@ from tests.lab.actors.loop import Actor
 from tests.lab.api import audit, kubeconfig
 from tests.lab.api.client import Client
 from tests.lab.api.providers import Listen, Provider, choose
+from tests.unit import antrea_world
 
 ROOT = Path(__file__).parents[3]
 NAMESPACE = "k8snet-system"
@@ -273,10 +274,49 @@ def test_with_the_audit_token_all_is_read_and_check_mode_goes_to_its_end(
     assert [e for e in entries if e.wrote] == []
 
 
+def restarting() -> list[Task]:
+    """What the roles for Antrea do: write its options, restart an agent, put all back."""
+    written = {"agent": {"transportInterface": "eth1"}, "feature_gates": {"Egress": True}}
+    restart = {"node": "node1", "force": True, "wait": False}
+    undo = {"state": "restored", "undo": "{{ r_written.undo }}"}
+    return [
+        {"name": "antrea", "k8snet.cni.antrea_info": {"review": True}},
+        {"name": "written", "k8snet.cni.antrea_config": written},
+        {"name": "restarted", "k8snet.cni.antrea_agent": restart},
+        {"name": "undone", "k8snet.cni.antrea_config": undo},
+    ]
+
+
 def test_the_audit_token_reads_antreas_settings(clusters: dict[str, Cluster]) -> None:
-    found = clusters["antrea"].play("audit", [{"name": "audit", "k8snet.cni.cluster_info": {}}])
+    cluster = clusters["antrea"]
+    antrea_world.pod(cluster.admin, "node1", "antrea-agent-audit")
+    tasks = [{"name": "audit", "k8snet.cni.cluster_info": {}}, *restarting()]
+    found = cluster.play("audit", tasks, check=True)
     assert found["audit"]["k8snet_cluster"]["errors"] == []
-    assert [e for e in clusters["antrea"].requests("audit") if e.code == 403] == []
+    antrea = found["antrea"]["antrea"]
+    assert antrea["errors"] == []
+    lacking = {(r["verb"], r["resource"]) for r in antrea["permissions"] if not r["allowed"]}
+    assert lacking == {("patch", "configmaps"), ("delete", "pods")}
+    assert found["written"]["changed"]
+    assert found["restarted"]["changed"]
+    entries = cluster.requests("audit")
+    assert [e for e in entries if e.code == 403] == []
+    assert [e for e in entries if e.wrote] == []
+
+
+def test_with_the_remediation_token_antrea_is_configured_and_restarted(
+    clusters: dict[str, Cluster],
+) -> None:
+    cluster = clusters["antrea"]
+    antrea_world.pod(cluster.admin, "node1", "antrea-agent-remediation")
+    found = cluster.play("remediation", restarting())
+    assert [r for r in found["antrea"]["antrea"]["permissions"] if not r["allowed"]] == []
+    assert {s: found[s]["changed"] for s in ("written", "restarted", "undone")} == {
+        "written": True,
+        "restarted": True,
+        "undone": True,
+    }
+    assert [e for e in cluster.requests("remediation") if e.code == 403] == []
 
 
 @pytest.mark.parametrize(

@@ -170,11 +170,11 @@ def test_what_is_wrong_is_refused_with_its_line_before_anything_is_written(
 ) -> None:
     path = f"{MAPS}/antrea-config"
     before = antrea.get(path)
-    with pytest.raises(Refused, match="proxyAll is at the wrong place.*antreaProxy.proxyAll"):
+    with pytest.raises(Refused, match=r"proxyAll is at the wrong place.*antreaProxy.proxyAll"):
         change(api, want({"proxyAll": True}), False)
-    with pytest.raises(Refused, match="no feature gate of v2.7.*Meant is perhaps Egress"):
+    with pytest.raises(Refused, match=r"no feature gate of v2.7.*Meant is perhaps Egress"):
         change(api, want(gates={"Egres": True}), False)
-    with pytest.raises(Refused, match="needs featureGates.AntreaIPAM: true"):
+    with pytest.raises(Refused, match=r"needs featureGates.AntreaIPAM: true"):
         change(api, want(gates={"SecondaryNetwork": True}), False)
     assert antrea.get(path) == before
 
