@@ -167,6 +167,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.cluster._calico_write i
     Request,
     change,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.cluster._errors import failing
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_fields import (
     MODES,
     Hold,
@@ -210,13 +211,9 @@ def main() -> None:
         required_if=[("state", "restored", ("undo",))],
         supports_check_mode=True,
     )
-    try:
+    with failing(module, Refused, _apply.NotEffective):
         api = _client.reachable(module.params)
         module.exit_json(**change(api, request_of(module.params), module.check_mode))
-    except _client.ClusterError as error:
-        module.fail_json(msg=error.message, kind=error.kind, status=error.status)
-    except (Refused, _apply.NotEffective) as error:
-        module.fail_json(msg=str(error))
 
 
 if __name__ == "__main__":

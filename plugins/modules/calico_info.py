@@ -179,6 +179,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster import _calico_read, _client
+from ansible_collections.k8snet.cni.plugins.module_utils.cluster._errors import failing
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_fields import (
     Refused,
     check_method,
@@ -221,12 +222,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
+    with failing(module, Refused):
         module.exit_json(**run(module.params))
-    except _client.ClusterError as error:
-        module.fail_json(msg=error.message, kind=error.kind, status=error.status)
-    except Refused as error:
-        module.fail_json(msg=str(error))
 
 
 if __name__ == "__main__":

@@ -146,6 +146,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster import _apply, _client
+from ansible_collections.k8snet.cni.plugins.module_utils.cluster._errors import failing
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster._rollout_watch import (
     Looker,
     follow,
@@ -198,12 +199,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
+    with failing(module, Refused):
         result = run(module.params, module.check_mode)
-    except _client.ClusterError as error:
-        module.fail_json(msg=error.message, kind=error.kind, status=error.status)
-    except Refused as error:
-        module.fail_json(msg=str(error))
     if result["done"] or module.check_mode or module.params["wait"] == "none":
         module.exit_json(**result)
     module.fail_json(msg=failure(result, module.params), **result)

@@ -99,6 +99,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k8snet.cni.plugins.module_utils._plan import Plan
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster import _apply, _client, _lease
+from ansible_collections.k8snet.cni.plugins.module_utils.cluster._errors import failing
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _run_lock
 
 
@@ -135,12 +136,8 @@ def main() -> None:
         required_if=[("state", "held", ("run_id",)), ("state", "released", ("run_id",))],
         supports_check_mode=True,
     )
-    try:
+    with failing(module, _run_lock.LockError):
         module.exit_json(**run(module.params, module.check_mode))
-    except _client.ClusterError as error:
-        module.fail_json(msg=error.message, kind=error.kind, status=error.status)
-    except _run_lock.LockError as error:
-        module.fail_json(msg=str(error))
 
 
 if __name__ == "__main__":

@@ -103,6 +103,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k8snet.cni.plugins.module_utils._plan import Plan, Step
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster import _apply, _bundle, _client
+from ansible_collections.k8snet.cni.plugins.module_utils.cluster._errors import failing
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._run_lock import check_run_id
 
 
@@ -177,12 +178,8 @@ def main() -> None:
         mutually_exclusive=[("dir", "namespace")],
         supports_check_mode=True,
     )
-    try:
+    with failing(module, _bundle.BundleError):
         module.exit_json(**run(module.params, module.check_mode))
-    except _client.ClusterError as error:
-        module.fail_json(msg=error.message, kind=error.kind, status=error.status)
-    except _bundle.BundleError as error:
-        module.fail_json(msg=str(error))
 
 
 if __name__ == "__main__":

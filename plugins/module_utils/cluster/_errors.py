@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 
 class ClusterError(Exception):
@@ -29,6 +32,17 @@ class ClusterError(Exception):
         self.message = message
         self.status = status
         self.retry_after = retry_after
+
+
+@contextmanager
+def failing(module: Any, *expected: type[Exception]) -> Iterator[None]:
+    """Let an AnsibleModule fail with the words of a `ClusterError`, or of one of ``expected``."""
+    try:
+        yield
+    except ClusterError as error:
+        module.fail_json(msg=error.message, kind=error.kind, status=error.status)
+    except expected as error:
+        module.fail_json(msg=str(error))
 
 
 def short(reason: object) -> str:
