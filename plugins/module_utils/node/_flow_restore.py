@@ -99,14 +99,16 @@ def run(request: Request, write: bool) -> Outcome:
     """
     deadline = time.monotonic() + request.wait_timeout
     try:
-        socket = request.socket or _ovsdb.find_socket()
+        socket = _patiently(lambda: _socket(request), deadline, _somebody_needs_it(request))
     except _ovsdb.SocketAbsent as exc:
-        reason = f"There is no Open vSwitch here: {exc.where} do not exist."
+        if request.socket or _somebody_needs_it(request):
+            raise
+        reason = f"There is no Open vSwitch here ({exc.where})."
         return Outcome(domain.Verdict(False, False, "no_ovs", reason))
     first: Outcome | None = None
     while True:
         # Somebody may write while we judge: each attempt judges anew.
-        look = _patiently(lambda: observe(socket, request), deadline, first is not None)
+        look = _patiently(lambda: observe(socket, request), deadline, True)
         verdict = domain.judge(look.seen, request.options)
         outcome = Outcome(verdict, look.root.value, False, look.root.cur_cfg, look.root.next_cfg)
         if first is not None and verdict.code == "not_set":
@@ -133,6 +135,16 @@ def run(request: Request, write: bool) -> Outcome:
                 verdict=verdict,
             )
         time.sleep(_PAUSE)
+
+
+def _socket(request: Request) -> str:
+    return _ovsdb.find_socket((request.socket,) if request.socket else ())
+
+
+def _somebody_needs_it(request: Request) -> bool:
+    """Whether ovs-vswitchd runs where the socket should be: then it is only being restarted."""
+    places = (request.socket,) if request.socket else _ovsdb.DEFAULT_SOCKETS
+    return any(_ovs.vswitchd(os.path.dirname(path))[0] for path in places)
 
 
 def observe(socket: str, request: Request) -> Look:
@@ -234,14 +246,14 @@ def _started(folder: str, name: str) -> int | None:
         return None  # It ended while we looked.
 
 
-def _patiently(read: Any, deadline: float, seen_before: bool) -> Any:
+def _patiently(read: Any, deadline: float, comes_back: bool) -> Any:
     """``read()``, again while ovsdb-server is being restarted. Raises `_ovsdb.OvsdbError`."""
     while True:
         try:
             return read()
         except _ovsdb.SocketAbsent:
             # A restart takes the file away for a moment; one that never was is a wrong path.
-            if not seen_before or time.monotonic() >= deadline:
+            if not comes_back or time.monotonic() >= deadline:
                 raise
         except _PASSES:
             if time.monotonic() >= deadline:

@@ -219,14 +219,30 @@ def test_a_database_that_is_restarted_is_waited_for():
         assert server.writes == 1
 
 
+def test_a_socket_that_is_just_not_there_is_waited_for_where_vswitchd_runs(monkeypatch, tmp_path):
+    path = str(tmp_path / "db.sock")
+    monkeypatch.setattr(_ovsdb, "DEFAULT_SOCKETS", (path,))
+    start = time.monotonic()
+    with pytest.raises(_ovsdb.SocketAbsent, match="OVSDB socket not found"):
+        _flow_restore.run(_flow_restore.Request(FORCED, None, 0.5), True)
+    assert time.monotonic() - start >= 0.5
+    with FakeOvsdb(SET) as server:
+        timer = threading.Timer(0.3, os.symlink, (server.path, path))
+        timer.start()
+        assert _flow_restore.run(_flow_restore.Request(FORCED, None, WAIT), True).cleared
+        timer.join()
+
+
 def test_a_node_without_open_vswitch_has_nothing_to_clear(monkeypatch, tmp_path):
+    monkeypatch.setattr(_ovs, "vswitchd", lambda _run_dir: (False, None))
     monkeypatch.setattr(_ovsdb, "DEFAULT_SOCKETS", (str(tmp_path / "db.sock"),))
     outcome = _flow_restore.run(_flow_restore.Request(FORCED), True)
     assert (outcome.verdict.code, outcome.cleared) == ("no_ovs", False)
     assert str(tmp_path) in outcome.verdict.reason
 
 
-def test_a_socket_that_was_named_and_is_not_there_fails_at_once(tmp_path):
+def test_a_socket_that_was_named_and_is_not_there_fails_at_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(_ovs, "vswitchd", lambda _run_dir: (False, None))
     request = _flow_restore.Request(FORCED, str(tmp_path / "db.sock"), 60.0)
     start = time.monotonic()
     with pytest.raises(_ovsdb.SocketAbsent):
