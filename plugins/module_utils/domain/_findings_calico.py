@@ -10,6 +10,7 @@ whose arrival moved the address is evidence of that finding and no drift of its 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _remedies
@@ -176,13 +177,10 @@ def _deliberate(family: Family, meant: list[Case]) -> Finding:
         "per_node": {c.name: _addresses(c) for c in meant},
         "not_verified": unseen,
     }
-    remedy = Remedy(
-        "Nothing, if Calico is meant to use another network than kubelet. "
-        + _remedy(family).text.replace("Set the", "Else set the", 1),
-        _remedy(family).commands,
-        "k8snet.cni.calico_autodetection",
-        _remedy(family).variables,
-    )
+    remedy = _remedy(family)
+    text = remedy.text.replace("Set the", "Else set the", 1)
+    nothing = "Nothing, if Calico is meant to use another network than kubelet."
+    remedy = replace(remedy, text=f"{nothing} {text}")
     return finding("CAL001", [c.name for c in meant], summary, remedy, evidence, severity=WARNING)
 
 

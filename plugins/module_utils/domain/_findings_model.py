@@ -17,7 +17,12 @@ SEVERITIES = (CRITICAL, WARNING, INFO)
 
 # Playbooks that a remedy may name and that exist today; others come with later releases.
 SHIPPED_PLAYBOOKS = frozenset(
-    {"k8snet.cni.audit", "k8snet.cni.baseline", "k8snet.cni.calico_autodetection"}
+    {
+        "k8snet.cni.antrea_flow_restore",
+        "k8snet.cni.audit",
+        "k8snet.cni.baseline",
+        "k8snet.cni.calico_autodetection",
+    }
 )
 
 # id -> (title, severity unless the finding says otherwise)

@@ -47,12 +47,20 @@ def autodetection(calico: dict[str, Any], family: int, method: str, why: str = "
         text += " It belongs into the operator's Installation, which this account may not read."
     else:
         text += " Finish the migration to the operator first: two calico-node DaemonSets exist."
-    return Remedy(
-        text=text,
-        commands=commands,
-        playbook="k8snet.cni.calico_autodetection",
-        variables={f"calico_autodetection_method_v{family}": method},
-    )
+    if not _by_playbook(calico, family):
+        return Remedy(text=text, commands=commands)
+    variables = {f"calico_autodetection_method_v{family}": method}
+    other = 10 - family
+    if calico["methods"][f"v{other}"]["mode"] != "off":
+        variables[f"calico_autodetection_method_v{other}"] = ""  # left alone
+    return Remedy(text, commands, "k8snet.cni.calico_autodetection", variables)
+
+
+def _by_playbook(calico: dict[str, Any], family: int) -> bool:
+    """Return whether the playbook changes this install; what it refuses is not recommended."""
+    if calico["install"] == "manifest":
+        return bool(calico["methods"][f"v{family}"]["mode"] == "autodetect")
+    return bool(calico["install"] == "operator")
 
 
 def _operator_patch(installation: dict[str, Any], family: int, method: str) -> str:

@@ -104,12 +104,14 @@ def _entry(entry: dict[str, Any], width: int) -> list[str]:
     lines += _labelled("repair", remedy["text"], width)
     lines += [" " * (_LABEL + 1) + command for command in remedy["commands"]]
     playbook = remedy["playbook"]
-    if playbook and not (playbook in SHIPPED_PLAYBOOKS and remedy["commands"]):
+    if playbook and not any(playbook in command for command in remedy["commands"]):
         when = "or" if playbook in SHIPPED_PLAYBOOKS else "or, from the release that ships it"
         variables = "".join(
             f" -e {shlex.quote(f'{k}={v}')}" for k, v in remedy["variables"].items()
         )
-        lines.append(f"{' ' * (_LABEL + 1)}{when}: ansible-playbook {playbook}{variables}")
+        lines.append(
+            f"{' ' * (_LABEL + 1)}{when}: ansible-playbook {playbook} -i <inventory>{variables}"
+        )
     return [*lines, ""]
 
 

@@ -97,6 +97,20 @@ def test_with_a_manifest_that_does_not_detect_again_the_remedy_turns_that_on() -
     ds = calico_ds(namespace="kube-system", ip=None)
     found = incident(installations=[], daemonsets=[ds])[0]
     assert found.remedy.commands[0].endswith(" IP=autodetect")
+    assert found.remedy.playbook is None, "it refuses to change what does not detect again"
+
+
+def test_the_playbook_of_a_remedy_leaves_the_other_family_alone() -> None:
+    field = {"firstFound": True}
+    two = incident(
+        installations=[installation(field, field)],
+        daemonsets=[calico_ds("first-found", ip6="autodetect", method6="first-found")],
+    )
+    (found,) = [f for f in two if f.id == "CAL001"]
+    assert found.remedy.variables == {
+        "calico_autodetection_method_v4": "kubernetes-internal-ip",
+        "calico_autodetection_method_v6": "",
+    }
 
 
 def test_the_patch_goes_to_the_overlay_that_holds_the_field() -> None:

@@ -139,6 +139,18 @@ def test_commands_of_the_summary_can_be_pasted() -> None:
     assert json.loads(words[-1])[0]["value"] == {"kubernetes": "NodeInternalIP"}
 
 
+def test_the_summary_names_the_playbook_that_ships_beside_the_command_and_only_once() -> None:
+    lines = [line.strip() for line in incident()["summary"]]
+    assert (
+        "or: ansible-playbook k8snet.cni.calico_autodetection -i <inventory> "
+        "-e calico_autodetection_method_v4=kubernetes-internal-ip"
+    ) in lines
+    changes = [drift("added", "eth9", after=[])]
+    alone = report(cluster(), [host(1, changes=changes), host(2), host(3)])
+    assert alone["findings"][0]["remedy"]["playbook"] == "k8snet.cni.baseline"
+    assert sum("k8snet.cni.baseline" in line for line in alone["summary"]) == 1
+
+
 def test_the_summary_shows_the_pick_of_each_method_aligned() -> None:
     lines = incident()["summary"]
     start = next(i for i, x in enumerate(lines) if x.startswith("picks"))
