@@ -118,6 +118,7 @@ class AntreaScene:
             self.behave(settings, [node])
             self.on(node, "systemctl daemon-reload")
             self.on(node, "systemctl enable --quiet kubelet")
+            self.on(node, "sync")  # scenarios pull the plug
             self.on(node, "systemctl restart kubelet")
 
         with ThreadPoolExecutor(len(self.nodes)) as pool:
@@ -304,8 +305,9 @@ class AntreaScene:
         return str(done.stdout)
 
     def copy(self, node: str, content: bytes, path: str) -> None:
-        """Writes a file on a node, readable by root only."""
-        command = self.lab.ssh_command(node, [f"sudo install -D -m 600 /dev/stdin {path}"], True)
+        """Writes a file on a node, readable by root only, so that it outlives a pulled plug."""
+        install = f"sudo install -D -m 600 /dev/stdin {path} && sudo sync {path}"
+        command = self.lab.ssh_command(node, [install], True)
         done = self.lab.exec(command, input=content, capture_output=True, timeout=60)
         if done.returncode:
             raise LabError(f"{node}: cannot write {path}: {done.stderr.decode().strip()}")

@@ -190,14 +190,15 @@ def test_the_founding_incident(scene: Scene) -> None:
 
 
 def test_everything_is_back_after_a_reboot(scene: Scene) -> None:
-    pod = scene.agent_pod(NODE)["metadata"]["uid"]
     scene.secondary(["eth0"])
     scene.restart_agent(NODE)
     scene.await_antrea_settled()
+    pod = scene.agent_pod(NODE)["metadata"]["uid"]
     scene.lab.kill(NODE)
+    await_that(lambda: scene.node_ready(NODE), lambda now: now == "Unknown", "it is Unknown")
     scene.lab.start(NODE)
     scene.await_antrea_settled()
-    assert scene.agent_pod(NODE)["metadata"]["uid"] != pod
+    assert scene.agent_pod(NODE)["metadata"]["uid"] == pod
     assert {"eth0", "eth0~"} <= set(links(scene))
     assert scene.answers(NODE)
     scene.secondary([])

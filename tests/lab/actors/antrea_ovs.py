@@ -49,7 +49,9 @@ def run(*command: str, text: str | None = None) -> str:
 
 
 def vsctl(*words: str) -> str:
-    return run("ovs-vsctl", "--no-syslog", f"--db={SOCKET}", "--timeout=10", *words).strip()
+    return run(
+        "ovs-vsctl", "--no-syslog", "--retry", f"--db={SOCKET}", "--timeout=10", *words
+    ).strip()
 
 
 def vswitchd() -> str:
