@@ -78,6 +78,18 @@ antrea:
     error: {description: "Why the files could not be read, null if they were.", type: str, returned: success}
     proxy_all: {description: Whether proxyAll is on and AntreaProxy with it., type: bool, returned: success}
     kube_apiserver_override: {description: The agents' kubeAPIServerOverride., type: str, returned: success}
+    api_servers:
+      description: Where the agents reach the API, without a Service in between.
+      type: dict
+      returned: success
+      contains:
+        source:
+          description:
+            - V(override) (kubeAPIServerOverride), V(endpoints) (EndpointSlice default/kubernetes), or V(kubeconfig) where
+              neither could be read; null if that names a loopback address only.
+          type: str
+          returned: success
+        addresses: {description: "Each as host:port.", type: list, elements: str, returned: success, sample: ["10.160.1.10:6443"]}
     traffic_encap_mode: {description: trafficEncapMode., type: str, returned: success}
     ovs_bridge: {description: Name of the integration bridge., type: str, returned: success}
     transport_interface: {description: "transportInterface, null if not set.", type: str, returned: success}

@@ -27,6 +27,8 @@ CONTROLLER_INFOS = "/apis/crd.antrea.io/v1beta1/antreacontrollerinfos"
 NODE_CONFIGS = "/apis/crd.antrea.io/v1alpha1/antreanodeconfigs"
 # Discovery, which every account may read: whether the CRD is there needs no right.
 ATTACHMENTS = "/apis/k8s.cni.cncf.io/v1"
+# Of the Service kubernetes: the API server writes it itself, under this name.
+API_ENDPOINTS = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes"
 SELECTOR = {"labelSelector": "app=antrea"}
 
 
@@ -44,6 +46,8 @@ def read(api: Api, review: bool = False, page_size: int = 500) -> Obj:
         "controller_infos": None,
         "node_configs": None,
         "attachments": None,
+        "api_endpoints": None,
+        "server": api.server,
     }
     if daemonset:
         deployments = lister.read_list(
@@ -59,6 +63,7 @@ def read(api: Api, review: bool = False, page_size: int = 500) -> Obj:
             controller_infos=_list(lister, "antreacontrollerinfos", CONTROLLER_INFOS),
             node_configs=_list(lister, "antreanodeconfigs", NODE_CONFIGS),
             attachments=_attachments(lister),
+            api_endpoints=lister.read_one("endpointslices", API_ENDPOINTS),
         )
     wanted = _rights(raw) if review else []
     raw["permissions"] = [{**right, "allowed": allowed(api, right)} for right in wanted]

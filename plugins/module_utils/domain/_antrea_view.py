@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.k8snet.cni.plugins.module_utils._plan import Plan
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _antrea_rules, _yaml_text
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _antrea_tables as tables
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._antrea_api import api_servers
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._antrea_config import (
     Have,
     config_of,
@@ -92,16 +93,19 @@ def compose(raw: dict[str, Any]) -> dict[str, Any]:
 
     ``raw``: daemonset, deployment, config_map (whole or None), pods, agent_infos,
     controller_infos, node_configs (whole; None: not served or not readable), attachments (bool or
-    None), now (UTC), permissions, errors, requests.
+    None), api_endpoints (EndpointSlice or None), server (URL), now (UTC), permissions, errors,
+    requests.
     """
     daemonset, config_map = raw["daemonset"], raw["config_map"]
-    infos = {_node_of(info): info for info in raw["agent_infos"] or ()}
+    infos = {node_of(info): info for info in raw["agent_infos"] or ()}
     told = sorted({str(i.get("version")) for i in infos.values() if i.get("version")})
     version = version_of(daemonset, AGENT_CONTAINER) or (told[-1] if told else None)
     have = None
     if config_map is not None:
         have = Have(config_map, version, raw["attachments"], started(raw["pods"]))
     meta = (daemonset or {}).get("metadata") or {}
+    configuration = _configuration(have, raw)
+    override = configuration["kube_apiserver_override"]
     return {
         "installed": daemonset is not None,
         "version": version,
@@ -110,7 +114,8 @@ def compose(raw: dict[str, Any]) -> dict[str, Any]:
         "daemonset": {k: meta.get(k) for k in ("namespace", "name")} if daemonset else None,
         "update_strategy": _strategy(daemonset),
         "config_map": _config_map(config_map),
-        **_configuration(have, raw),
+        **configuration,
+        "api_servers": api_servers(override, raw["api_endpoints"], raw["server"]),
         "served": {
             "node_configs": None if raw["node_configs"] is None else True,
             "attachments": raw["attachments"],
@@ -247,7 +252,8 @@ def _node_configs(objects: list[Obj] | None) -> list[Obj] | None:
     return found
 
 
-def _node_of(info: Obj) -> str:
+def node_of(info: Obj) -> str:
+    """Return the Node of an AntreaAgentInfo."""
     return str((info.get("nodeRef") or {}).get("name") or info["metadata"]["name"])
 
 
