@@ -21,7 +21,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.cluster._antrea_agent i
     restart,
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster._antrea_write import change
-from ansible_collections.k8snet.cni.plugins.module_utils.cluster._client import Api
+from ansible_collections.k8snet.cni.plugins.module_utils.cluster._client import Api, ClusterError
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_fields import Refused
 
 from tests.lab.actors.loop import stamp
@@ -109,7 +109,9 @@ def test_an_agent_that_does_not_come_back_is_told_with_what_was_seen(
         lambda: antrea.delete(f"{PODS}/{OLD}", gracePeriodSeconds=0),
         lambda: world.pod(antrea, "node1", NEW, ready=False),
     )
-    with pytest.raises(NotBack, match="not back after 20 s.*not ready .CrashLoopBackOff") as caught:
+    with pytest.raises(
+        NotBack, match=r"not back after 20 s.*not ready .CrashLoopBackOff"
+    ) as caught:
         restart(api, Request("node1", force=True, wait_timeout=20), False, hands.clock, hands.sleep)
     assert f"logs {NEW}" in str(caught.value)
     assert caught.value.result["changed"]
@@ -120,8 +122,13 @@ def test_the_api_may_be_out_of_reach_while_the_agent_restarts(
     antrea: Client, api: Api, double: Double
 ) -> None:
     world.pod(antrea, "node1", OLD)
-    sick = {"method": "GET", "path": "/apis/apps/v1/daemonsets", "code": 503}
+    sick = {"verbs": ["list"], "path": "/apis/apps/v1/daemonsets", "status": 503}
     ill = ExitStack()
+
+    def fall_ill() -> None:
+        ill.enter_context(calico_world.faults(double, sick))
+        with pytest.raises(ClusterError, match="503"):
+            _antrea_agent.look(api, "node1")
 
     def recover() -> None:
         ill.close()
@@ -129,7 +136,7 @@ def test_the_api_may_be_out_of_reach_while_the_agent_restarts(
         world.pod(antrea, "node1", NEW)
         world.report(antrea, "node1", new_second(), NEW)
 
-    hands = Hands(lambda: ill.enter_context(calico_world.faults(double, sick)), recover)
+    hands = Hands(fall_ill, recover)
     with ill:
         request = Request("node1", force=True, wait_timeout=60)
         assert restart(api, request, False, hands.clock, hands.sleep)["changed"]

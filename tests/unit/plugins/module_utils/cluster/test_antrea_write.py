@@ -158,10 +158,11 @@ def test_a_cluster_without_antrea_is_told(client: Client, api: Api) -> None:
 
 
 def test_a_server_that_stumbles_is_asked_again(antrea: Client, api: Api, double: Double) -> None:
-    fault = {"method": "PATCH", "path": "/configmaps/", "code": 503, "times": 1}
+    fault = {"id": "w", "verbs": ["patch"], "path": "/configmaps/", "status": 503, "times": 1}
     with calico_world.faults(double, fault):
         result = change(api, want(gates={"Egress": False}), False)
     assert result["changed"]
+    assert result["retries"] == 1
     assert "  Egress: false" in antrea.get(f"{MAPS}/antrea-config")["data"][world.FILES["agent"]]
 
 
