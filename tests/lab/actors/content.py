@@ -247,7 +247,8 @@ secondaryNetwork:
 _CONTROLLER_CONF = """\
 featureGates:
 #  Egress: true
-serviceCIDR: "10.96.0.0/16"
+nodeIPAM:
+  serviceCIDR: "10.96.0.0/16"
 """
 
 
