@@ -42,6 +42,9 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     seed_cluster(client, Seed(nodes=1, cni="antrea"))
     world.pod(client, "node1", "antrea-agent-1")
     world.report(client, "node1", stamp(), "antrea-agent-1")
+    path, file = f"{world.MAPS}/antrea-config", world.FILES["agent"]
+    misplaced = client.get(path)["data"][file] + "proxyAll: true\n"
+    client.patch(path, {"data": {file: misplaced}})
     bridge = {"bridgeName": "br-x", "physicalInterfaces": ["eth1"]}
     obj = {
         "apiVersion": "crd.antrea.io/v1alpha1",
