@@ -174,6 +174,18 @@ class AntreaScene:
         """Kills ovs-vswitchd; the watchdog starts it again, with flow-restore-wait set."""
         self.on(node, "kill -KILL $(cat /run/antrea/openvswitch/ovs-vswitchd.pid)")
 
+    def stick(self, node: str) -> None:
+        """Cuts a node off whose primary NIC is on the bridge, as any version can be.
+
+        The agent is killed, OVS restarts with the flag, and the kernel's flows, which go on
+        forwarding over a restart, are lost; no agent clears the flag without the API.
+        """
+        self.on(node, "systemctl stop kubelet")
+        self.kill_agent(node)
+        self.on(node, "systemctl restart lab-ovs")
+        self.on(node, "env OVS_RUNDIR=/run/antrea/openvswitch ovs-appctl dpctl/del-flows")
+        self.on(node, "systemctl start kubelet")
+
     def at_step(self, node: str, step: str, do: str = "die") -> None:
         """Has the node's next agent die (SIGKILL) or stop (SIGSTOP) once, at a step of its start.
 
@@ -183,7 +195,7 @@ class AntreaScene:
 
     # -- what tests ask ---------------------------------------------------------------------------
 
-    def await_antrea_settled(self, nodes: Iterable[str] = (), timeout: float = 90) -> None:
+    def await_antrea_settled(self, nodes: Iterable[str] = (), timeout: float = 180) -> None:
         """Waits until nodes (all) are Ready, and their agents, with the flag cleared."""
         for node in nodes or self.nodes:
             await_that(

@@ -189,10 +189,18 @@ def test_the_founding_incident(scene: Scene) -> None:
     assert scene.answers(NODE)
 
 
-def test_everything_is_back_after_a_reboot(scene: Scene) -> None:
+def test_a_later_version_can_be_cut_off_too_and_all_is_back_after_a_reboot(scene: Scene) -> None:
     scene.secondary(["eth0"])
     scene.restart_agent(NODE)
     scene.await_antrea_settled()
+    scene.stick(NODE)
+    await_that(lambda: scene.answers(NODE), lambda answers: not answers, "the node is cut off")
+    await_that(lambda: scene.node_ready(NODE), lambda now: now == "Unknown", "it is Unknown")
+    assert scene.flag(NODE) is True
+    scene.vsctl(NODE, "remove Open_vSwitch . other_config flow-restore-wait")
+    await_that(lambda: scene.answers(NODE), bool, "the node answers", 10)
+    scene.await_antrea_settled()
+
     pod = scene.agent_pod(NODE)["metadata"]["uid"]
     scene.lab.kill(NODE)
     await_that(lambda: scene.node_ready(NODE), lambda now: now == "Unknown", "it is Unknown")
