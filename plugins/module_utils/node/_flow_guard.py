@@ -95,9 +95,7 @@ def _when_set(settings: domain.Settings, memory: domain.Memory, set_for: int) ->
     """Judge, clear if that says so, and say what is new."""
     long = settings.minutes * 60
     if set_for < long:
-        text = (
-            f"{judge.KEY} is set. If it still is in {settings.minutes} min, it will be looked at."
-        )
+        text = f"{judge.KEY} is set. If it still is in {settings.minutes} min, it will be judged."
         return _say(memory, "waiting", [f"<5>{text}"])
     reached = reachable(settings.api_servers)
     if reached:
@@ -110,13 +108,16 @@ def _when_set(settings: domain.Settings, memory: domain.Memory, set_for: int) ->
         settings.node_addresses,
         set_for,
     )
-    outcome = _flow_restore.run(request, write=True)
-    verdict = outcome.verdict
-    if not outcome.cleared:
+    verdict = _flow_restore.run(request, write=False).verdict
+    if not verdict.act:
         return _say(memory, verdict.code, domain.lines(verdict.reason, ()))
-    for line in domain.lines(f"Cleared. {verdict.reason}", verdict.warnings):
-        print(line)
-    print(f"<5>ovs-vswitchd has taken it over. {outcome.forwarding['how']}")
+    # Said before it is done: whatever happens then, the journal tells who did it.
+    for line in domain.lines(f"Clearing it. {verdict.reason}", verdict.warnings):
+        print(line, flush=True)
+    outcome = _flow_restore.run(request, write=True)
+    if not outcome.cleared:
+        return _say(memory, outcome.verdict.code, domain.lines(outcome.verdict.reason, ()))
+    print(f"<5>Cleared: ovs-vswitchd has taken it over. {outcome.forwarding['how']}")
     return domain.Memory()
 
 

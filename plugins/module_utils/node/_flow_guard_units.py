@@ -152,6 +152,9 @@ def take_away(have: domain.Installed) -> None:
         _systemctl("daemon-reload")
         _run(["systemctl", "reset-failed", domain.SERVICE])
     shutil.rmtree(f"/run/{domain.NAME}", ignore_errors=True)
+    for folder in (_program.ROOT, os.path.dirname(_program.ROOT)):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)  # unless others keep something there
 
 
 def _await_end() -> None:

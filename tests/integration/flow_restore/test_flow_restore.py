@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.integration.antrea.outage import Outage
 from tests.integration.flow_restore.stuck import INT, KEY, MOVE, RUN, VSCTL, StuckNode
 from tests.integration.ovs.node import PYTHON_3_9
 
@@ -58,18 +59,19 @@ def test_a_node_that_is_reachable_keeps_its_policies(node):
 
 
 def test_a_node_that_is_cut_off_is_brought_back(moved):
-    stuck(moved)
-    young = moved.clear(min_age=3000)
-    assert (young["changed"], young["verdict"]["code"]) == (False, "vswitchd_young")
-    assert 2900 < young["verdict"]["wait"] <= 3000
+    with Outage(moved.lab, "10.160.1.21") as outage:
+        stuck(moved)
+        young = moved.clear(min_age=3000)
+        assert (young["changed"], young["verdict"]["code"]) == (False, "vswitchd_young")
+        assert 2900 < young["verdict"]["wait"] <= 3000
 
-    before = moved.state()
-    told = moved.clear("--check")
-    assert moved.state() == before
-    outage = moved.await_answer  # counted by ping from outside
-    done = moved.clear()
-    seconds = outage()
-    print(f"\nback {seconds:.1f} s after the module ended")
+        before = moved.state()
+        told = moved.clear("--check")
+        assert moved.state() == before
+        assert not moved.answers()
+        done = moved.clear()
+        after = moved.await_answer(timeout=5)
+    print(f"\nby the module: {outage.loss}; back {after:.1f} s after it ended")
     assert told["changed"] is done["changed"] is True
     assert told["plan"] == done["plan"]
     assert done["verdict"]["code"] == "cut_off"
