@@ -127,9 +127,16 @@ def test_prose_that_looks_like_a_key_is_no_place_for_one() -> None:
     assert put(text, ("trafficEncapMode",), "hybrid").endswith('\ntrafficEncapMode: "hybrid"\n')
 
 
-def test_a_comment_inside_another_block_is_no_place_for_a_key() -> None:
-    text = "m:\n  w:\n    #  k: 1\n    p: 2\n# end\n"
-    assert put(text, ("m", "k"), 3) == text.replace("    p: 2\n", "    p: 2\n  k: 3\n")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "m:\n  w:\n    #  k: 1\n    last: 2\n# end\n",
+        # Here the new key would take the rest of the text as its value.
+        "m:\n  w: |\n    #  k: 1\n    last\n# end\n",
+    ],
+)
+def test_a_comment_inside_another_value_is_no_place_for_a_key(text: str) -> None:
+    assert put(text, ("m", "k"), 3) == text.replace("# end", "  k: 3\n# end")
 
 
 @pytest.mark.parametrize(
