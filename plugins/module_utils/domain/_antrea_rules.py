@@ -245,6 +245,7 @@ def _gate_needs(config: Config, component: str, name: str) -> Iterator[Problem]:
             "(k8s.cni.cncf.io), which this cluster does not serve",
             "Install the CRD first (it comes with Multus)",
             VAIN,
+            also=((AGENT, "secondaryNetwork.ovsBridges"),),
         )
 
 

@@ -213,6 +213,10 @@ def test_secondary_networks_need_their_crd() -> None:
     (found,) = told("v2.7.0", bridge("eth1"), attachments=False)
     assert found[:2] == (VAIN, "featureGates.SecondaryNetwork")
     assert "NetworkAttachmentDefinition" in found[2]
+    problems = _antrea_rules.problems(config("v2.7.0", bridge("eth1"), attachments=False))
+    for path in ("featureGates.SecondaryNetwork", "secondaryNetwork.ovsBridges"):
+        assert _antrea_rules.refused(problems, frozenset([("agent", path)]))
+    assert not _antrea_rules.refused(problems, frozenset([("agent", "noSNAT")]))
 
 
 def test_agents_and_controller_must_not_wait_for_each_other() -> None:
