@@ -73,8 +73,13 @@ antrea:
         name: {description: "Name, up to v1.6 with a hash.", type: str, returned: success}
         text: {description: "Text of both files, under C(agent) and C(controller).", type: dict, returned: success}
         object: {description: "The whole object, for O(k8snet.cni.antrea_config#module:undo).", type: dict, returned: success}
-    agent: {description: "antrea-agent.conf as read, null if it could not be.", type: dict, returned: success}
-    controller: {description: antrea-controller.conf likewise., type: dict, returned: success}
+    config:
+      description: Both files as read; what is not set is not there.
+      type: dict
+      returned: success
+      contains:
+        agent: {description: "antrea-agent.conf, null if it could not be read.", type: dict, returned: success}
+        controller: {description: antrea-controller.conf likewise., type: dict, returned: success}
     error: {description: "Why the files could not be read, null if they were.", type: str, returned: success}
     proxy_all: {description: Whether proxyAll is on and AntreaProxy with it., type: bool, returned: success}
     kube_apiserver_override: {description: The agents' kubeAPIServerOverride., type: str, returned: success}

@@ -202,9 +202,11 @@ def _words(before: str, after: str) -> str:
     words = []
     for path in [*new, *(p for p in old if p not in new)]:
         name = ".".join(path)
+        if path not in new and any(other[: len(path)] == path for other in new):
+            continue  # a block that was empty has keys now
         if path not in new:
             words.append(f"take {name} away (was {_shown(old[path])})")
-        elif path not in old:
+        elif old.get(path) is None:
             words.append(f"set {name}: {_shown(new[path])}")
         elif old[path] != new[path]:
             words.append(f"set {name}: {_shown(new[path])} (was {_shown(old[path])})")

@@ -150,7 +150,7 @@ def _config_map(config_map: Obj | None) -> Obj | None:
 
 def _configuration(have: Have | None, raw: dict[str, Any]) -> dict[str, Any]:
     blank: Obj = {
-        **dict.fromkeys(FILES),
+        "config": dict.fromkeys(FILES),
         **dict.fromkeys(_SETTINGS),
         "gates": {},
         "problems": [],
@@ -176,7 +176,7 @@ def _configuration(have: Have | None, raw: dict[str, Any]) -> dict[str, Any]:
         bridges = {**bridges, "source": "nodeconfig"}
     return {
         **blank,
-        **{component: config.documents.get(component) for component in FILES},
+        "config": {component: config.documents.get(component) for component in FILES},
         **{key: known[key] for key in known if key in _SETTINGS},
         "transport_interface": agent.get("transportInterface") or None,
         "transport_interface_cidrs": agent.get("transportInterfaceCIDRs") or [],

@@ -107,7 +107,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 def _antrea(antrea: dict[str, Any]) -> rules.Antrea:
     found = re.findall(r"\d+", str(antrea["version"] or ""))[:3]
-    configured = ((antrea["agent"] or {}).get("secondaryNetwork") or {}).get("ovsBridges")
+    configured = ((antrea["config"]["agent"] or {}).get("secondaryNetwork") or {}).get("ovsBridges")
     configs = (antrea["secondary_network"] or {}).get("node_configs") or ()
     return rules.Antrea(
         # What names no version is a build of one's own, and new.

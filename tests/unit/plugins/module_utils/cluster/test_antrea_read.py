@@ -100,6 +100,18 @@ def test_gates_are_joined_from_files_and_defaults(antrea: Client, api: Api) -> N
     assert "L7FlowExporter" not in gates, "removed in v2.6"
 
 
+def test_the_files_are_read_and_the_controller_is_seen(antrea: Client, api: Api) -> None:
+    found = _antrea_read.read(api)
+    assert found["config"]["agent"]["trafficEncapMode"] == "encap"
+    assert found["config"]["controller"]["nodeIPAM"] == {"serviceCIDR": "10.96.0.0/16"}
+    assert found["controller"]["name"] == "antrea-controller"
+    assert found["controller"]["version"] == "v2.7.0"
+    assert found["controller"]["ready"] is False
+    path = "/apis/apps/v1/namespaces/kube-system/deployments/antrea-controller/status"
+    antrea.patch(path, {"status": {"replicas": 1, "readyReplicas": 1}})
+    assert _antrea_read.read(api)["controller"]["ready"] is True
+
+
 def test_problems_of_the_file_are_told_with_their_lines(antrea: Client, api: Api) -> None:
     put_text(antrea, "# a\nproxyAll: true\n")
     found = [p for p in _antrea_read.read(api)["problems"] if p["component"] == "agent"]
@@ -115,7 +127,7 @@ def test_a_file_that_cannot_be_read_is_told_and_no_traceback(
     put_text(antrea, text)
     found = _antrea_read.read(api)
     assert found["error"]
-    assert found["agent"] is None
+    assert found["config"] == {"agent": None, "controller": None}
     assert found["gates"] == {}
     assert found["installed"]
 

@@ -50,6 +50,11 @@ def test_a_secondary_bridge_is_written_and_put_back(antrea: Client, api: Api) ->
     ]
     assert read["secondary_network"]["source"] == "static"
     assert read["gates"]["SecondaryNetwork"]["enabled"]
+    assert result["plan"][0]["action"] == (
+        "Set featureGates.AntreaIPAM: true; set featureGates.SecondaryNetwork: true; "
+        "set secondaryNetwork.ovsBridges: "
+        '[{bridgeName: "br-secondary", physicalInterfaces: ["eth1"]}]'
+    )
     undo = json.loads(json.dumps(result["undo"]))
     world.both(api, want(restore=True, undo=undo))
     assert antrea.get(f"{MAPS}/antrea-config")["data"] == before["data"]

@@ -24,7 +24,7 @@ def antrea(**more: Any) -> dict[str, Any]:
         "version": "v2.3.0",
         "config_map": {"object": {}},
         "error": None,
-        "agent": {},
+        "config": {"agent": {}},
         "ovs_bridge": "br-int",
         "gates": {"AntreaIPAM": gate(True), "SecondaryNetwork": gate(False)},
         "secondary_network": {"bridges": [], "node_configs": None},
