@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: run_lock
-short_description: Let only one run at a time change Calico's autodetection
+short_description: Let only one run at a time change the cluster's networking
 version_added: 0.1.0
 author:
   - k8snet.cni contributors (@k8snet)
 description:
-  - Keeps the Lease C(k8snet-calico-autodetection) in namespace C(kube-system). A second run is refused, with the holder's
+  - Keeps the Lease C(k8snet-change) in namespace C(kube-system). A second run is refused, with the holder's
     name and the lock's age; the same O(run_id) goes on.
   - A lock that has expired was left by a run that was interrupted. It is refused too, naming that run, unless
     O(take_over=true).

@@ -247,7 +247,7 @@ def asked(target: Obj | None, facts: Obj, bundle_namespace: str | None) -> list[
     lease = ("coordination.k8s.io", "leases", "kube-system")
     wanted += [_right("create", *lease)]
     wanted += [
-        _right(verb, *lease, "k8snet-calico-autodetection") for verb in ("get", "update", "delete")
+        _right(verb, *lease, "k8snet-change") for verb in ("get", "update", "delete")
     ]
     if bundle_namespace:
         wanted += [_right(verb, "", "secrets", bundle_namespace) for verb in ("create", "get")]

@@ -18,7 +18,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils._plan import Plan, Step
 
 Obj = dict[str, Any]
 
-NAME = "k8snet-calico-autodetection"
+NAME = "k8snet-change"
 NAMESPACE = "kube-system"
 FORMER = "k8snet.cni/former-run"
 _FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"

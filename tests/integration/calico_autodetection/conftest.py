@@ -23,7 +23,7 @@ from tests.integration.calico_autodetection.hands import (
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene
 
-LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/k8snet-calico-autodetection"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/k8snet-change"
 FORMER_HOLD = 3
 
 

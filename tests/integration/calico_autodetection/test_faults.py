@@ -35,7 +35,7 @@ from tests.lab.scene import Scene
 pytestmark = pytest.mark.lab
 
 DNS_NODE, NEW = "node1", "172.31.66.11/24"
-LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/k8snet-calico-autodetection"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/k8snet-change"
 DAEMONSETS = "/apis/apps/v1/namespaces/kube-system/daemonsets"
 FORMER_HOLD = 3
 

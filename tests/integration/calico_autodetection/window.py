@@ -26,7 +26,7 @@ from tests.lab.scene import Scene, await_that
 ROOT = Path(__file__).parents[3]
 DNS_NODE, NEW = "node1", "172.31.66.11/24"
 INSTALLATION = "/apis/operator.tigera.io/v1/installations/default"
-LOCK = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/k8snet-calico-autodetection"
+LOCK = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/k8snet-change"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 OURS, CONTROLLER = "k8snet.cni", "kube-controller-manager"

@@ -23,7 +23,7 @@ from tests.lab.api.client import Client
 from tests.lab.api.providers import Double, Listen
 from tests.unit import calico_world as world
 
-LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/k8snet-calico-autodetection"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/k8snet-change"
 
 
 @pytest.fixture(scope="module")
