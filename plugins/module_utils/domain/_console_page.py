@@ -10,6 +10,7 @@ with a second way that needs nothing but Python, and each step says what its ans
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 SOCKET = "/var/run/antrea/openvswitch/db.sock"
@@ -19,12 +20,14 @@ SOCKET = "/var/run/antrea/openvswitch/db.sock"
 class CutOff:
     """What is known of a node that nobody reaches.
 
-    ``tried``: address -> why it did not answer; ``nics``: what Antrea's configuration puts on
-    ``bridge`` there, empty if it puts nothing; ``silent``: seconds since the agent's last
-    heartbeat, None if there was none; ``config``: the object that holds the configuration.
+    ``host``: its name in the inventory; ``tried``: address -> why it did not answer; ``nics``: what
+    Antrea's configuration puts on ``bridge`` there, empty if it puts nothing; ``silent``: seconds
+    since the agent's last heartbeat, None if there was none; ``config``: the object that holds the
+    configuration.
     """
 
     node: str
+    host: str | None = None
     internal_ips: tuple[str, ...] = ()
     tried: tuple[tuple[str, str], ...] = ()
     bridge: str | None = None
@@ -67,9 +70,8 @@ def see_command(socket: str = SOCKET) -> str:
 
 def page(cut: CutOff) -> list[str]:
     """Return one page: what is known, what to type as root, what to expect, what comes after."""
-    again = (
-        f"ansible-playbook k8snet.cni.antrea_flow_restore -i <inventory> -l {cut.node},localhost"
-    )
+    limit = shlex.quote(f"{cut.host or cut.node},localhost")
+    again = f"ansible-playbook k8snet.cni.antrea_flow_restore -i <inventory> -l {limit}"
     return [
         f"NODE {cut.node} CANNOT BE REACHED",
         "",
@@ -136,5 +138,5 @@ def _cause(cut: CutOff) -> list[str]:
         "It comes back with the next restart of Open vSwitch or of the node as long as",
         f"{where} puts {cut.nics[0]} on {cut.bridge}. Take that away in daylight:",
         f"   ansible-playbook k8snet.cni.{role} -i <inventory> -e {role}_state=absent",
-        f"   -e {role}_bridge={cut.bridge}",
+        f"   -e {shlex.quote(f'{role}_bridge={cut.bridge}')}",
     ]

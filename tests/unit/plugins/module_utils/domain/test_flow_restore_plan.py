@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import pytest
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _flow_restore_plan as domain
 
 STUCK = {"act": True, "stuck": True, "code": "cut_off", "reason": "It is cut off.", "warnings": []}
@@ -46,9 +48,9 @@ CLUSTER: dict[str, Any] = {
 
 def test_each_node_has_its_fate() -> None:
     hosts = [host(1, CLEAN), host(2, STUCK), host(3, REFUSED), host(4), host(5, YOUNG)]
-    found = domain.plan(CLUSTER, {"w4": 90}, hosts)
-    assert found["clear"] == ["host2"]
-    unreached = "w4 cannot be reached: its page says what to type."
+    found = domain.plan(CLUSTER, {"w4": 240.4}, hosts)
+    assert (found["to_clear"], found["to_guard"]) == (["host2"], [])
+    unreached = "w4 cannot be reached: its page says what to type at its console."
     assert found["left"] == ["w3: Policies.", unreached, "w5: Wait."]
     table = {line.split()[0]: line for line in found["lines"][1:6]}
     assert table["w1"].endswith("not set")
@@ -57,16 +59,80 @@ def test_each_node_has_its_fate() -> None:
     assert table["w4"].endswith("console")
     assert table["w5"].endswith("leave")
     assert "w5: Wait." in found["lines"]
-    page = "\n".join(found["pages"]["host4"])
-    assert list(found["pages"]) == ["host4"]
-    for known in ("NODE w4", "10.0.0.4: timed out", "90 s ago", "Unknown", "eth0 on bridge br-sec"):
-        assert known in page
+    assert found["lines"][-2:] == ["To clear: host2.", "Left to you: 3 nodes."]
+    (page,) = found["pages"]
+    assert (page["host"], page["file"]) == ("host4", "host4.txt")
+    text = "\n".join(page["lines"])
+    for known in (
+        "NODE w4",
+        "10.0.0.4: timed out",
+        "240 s ago",
+        "Unknown",
+        "eth0 on bridge br-sec",
+    ):
+        assert known in text
+    assert "-l host4,localhost" in text
+
+
+def test_one_of_several_goes_first() -> None:
+    found = domain.plan(CLUSTER, {}, [host(2, STUCK), host(1, STUCK)])
+    assert found["to_clear"] == ["host1", "host2"]
+    assert [line.rpartition("  ")[2] for line in found["lines"][1:3]] == ["clear first", "clear"]
 
 
 def test_without_the_cluster_hosts_stand_for_themselves() -> None:
-    found = domain.plan({"nodes": [], "antrea": {}}, {}, [host(1, STUCK), host(2)])
-    assert (found["clear"], list(found["pages"])) == (["host1"], ["host2"])
-    assert "NODE host2" in found["pages"]["host2"][0]
+    access = {"available": False, "error": "Nobody answers at https://api:6443."}
+    found = domain.plan(
+        {"nodes": [], "antrea": {}, "access": access}, {}, [host(1, STUCK), host(2)]
+    )
+    assert found["to_clear"] == ["host1"]
+    assert "NODE host2" in found["pages"][0]["lines"][0]
+    assert "NOT SEEN  The cluster: Nobody answers at https://api:6443." in found["lines"]
+
+
+def test_nodes_without_a_host_are_told() -> None:
+    lines = domain.plan(CLUSTER, {}, [host(n, CLEAN) for n in (1, 2, 3)])["lines"]
+    assert "NOT SEEN  No host of this run is Node w4, w5." in lines
+    assert lines[-1] == "Nothing is to be done."
+    assert not any(
+        "NOT SEEN" in t for t in domain.plan(CLUSTER, {}, [host(n) for n in range(1, 6)])["lines"]
+    )
+
+
+def test_a_second_host_of_a_node_is_looked_at_too() -> None:
+    again = {**host(1, STUCK), "name": "alias", "node_name": None}
+    found = domain.plan(CLUSTER, {}, [host(1, CLEAN), again])
+    assert found["to_clear"] == ["alias"]
+
+
+def test_a_node_whose_agent_reports_may_only_lack_ssh() -> None:
+    (sentence,) = domain.plan(CLUSTER, {"w4": 20.0}, [host(4)])["left"]
+    assert sentence.startswith("w4 cannot be reached, though its agent reported 20 s ago: ")
+
+
+def test_the_guard_goes_where_somebody_answers() -> None:
+    found = domain.plan(CLUSTER, {}, [host(1, CLEAN), host(2, REFUSED), host(4)], "present")
+    assert found["to_guard"] == ["host1", "host2"]
+    assert found["lines"][-1] == "Guard present: on 2 nodes."
+
+
+def test_hosts_have_their_nodes_addresses() -> None:
+    hosts = [host(1), {**host(2), "name": "stranger", "address": "192.0.2.1"}]
+    known = {"host1": {"name": "w1", "internal_ips": ["10.0.0.1"]}}
+    assert domain.nodes_of(CLUSTER, hosts) == known
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "a/b", ".hidden", "n\nm", "\u00fc", "x" * 300, ""]
+)
+def test_a_page_stays_in_its_folder_whatever_the_name(name: str) -> None:
+    found = domain.file_name(name)
+    assert re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,120}\.txt", found)
+    assert found != domain.file_name(name + "?")
+
+
+def test_a_plain_name_is_the_pages() -> None:
+    assert domain.file_name("w1.example.org") == "w1.example.org.txt"
 
 
 def test_a_node_that_could_not_be_judged_is_left_to_people() -> None:
