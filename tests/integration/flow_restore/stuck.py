@@ -81,9 +81,13 @@ class StuckNode(LabNode):
         return found.strip().strip('"') or None
 
     def restart_stuck(self):
-        """What start_ovs does, without an agent that would clear the key."""
+        """What start_ovs does, without an agent that would clear the key.
+
+        Flows that are left in the kernel would go on forwarding now and then, for as long as they
+        happen to fit: a node that was booted has none.
+        """
         self.sh(f"{VSCTL} --no-wait set Open_vSwitch . other_config:{KEY}=true")
-        self.sh("systemctl restart lab-ovs")
+        self.sh("systemctl restart lab-ovs; ovs-dpctl del-flows")
 
     def answers(self):
         """Whether the lab host reaches the node by its main address."""
