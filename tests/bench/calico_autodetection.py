@@ -208,7 +208,7 @@ class Run:
 
     def _look(self) -> None:
         params = {"expect": self.plan["expect"], "wait": "none", "canary": None}
-        more = {"accept_unseen": [], "wait_timeout": 0, "poll": 1.0}
+        more = {"accept_unseen": [], "unready": [], "wait_timeout": 0, "poll": 1.0}
         calico_rollout.run({**self.auth, **params, **more}, True)
 
     def loop(self) -> None:
