@@ -121,6 +121,8 @@ until test -S {RUN}/db.sock; do sleep 0.1; done
 {VSCTL} --no-wait set Open_vSwitch . other_config:{KEY}=true
 systemd-run -q --unit switch -E OVS_RUNDIR={RUN} ovs-vswitchd unix:{RUN}/db.sock \\
   --pidfile={RUN}/ovs-vswitchd.pid -vconsole:off
+until test -S {RUN}/br-ext.mgmt; do sleep 0.1; done
+ovs-dpctl del-flows
 """
 SHAKE = f"""
 systemd-run -q --unit shaker sh -c 'while :; do
@@ -131,17 +133,17 @@ systemd-run -q --unit shaker sh -c 'while :; do
 @pytest.mark.full
 def test_ovsdb_server_restarting_all_the_while_is_survived(moved):
     moved.sh(APART)
-    moved.await_answer(False)
-    moved.await_age(2)
     try:
+        moved.await_answer(False)
+        moved.await_age(2)
         moved.sh(SHAKE)
         done = moved.clear(wait_timeout=60)
-    finally:
         moved.sh("systemctl stop shaker")
-    assert done["changed"], done
-    assert done["forwarding"]["proven"] is True
-    moved.await_answer()
-    moved.sh("systemctl stop switch db; systemctl start lab-ovs")
+        assert done["changed"], done
+        assert done["forwarding"]["proven"] is True
+        moved.await_answer()
+    finally:
+        moved.sh("systemctl stop shaker || :; systemctl stop switch db; systemctl start lab-ovs")
     moved.await_answer()
 
 
