@@ -86,7 +86,7 @@ def plan(cluster: Obj, silent: dict[str, float | None], hosts: list[Obj], guard:
 def file_name(host: str) -> str:
     """Return a name for a host's page: no part of a path, and no two hosts' the same."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", host)[:100]
-    if plain == host and not host.startswith("."):
+    if plain == host and host and not host.startswith("."):
         return f"{host}.txt"
     digest = hashlib.sha256(host.encode("utf-8", "surrogateescape")).hexdigest()
     return f"{plain.lstrip('.')}-{digest[:8]}.txt"
