@@ -241,7 +241,8 @@ def _node_configs(objects: list[Obj] | None) -> list[Obj] | None:
                 "bridges": [
                     {
                         "name": b.get("bridgeName"),
-                        "interfaces": list(b.get("physicalInterfaces") or ()),
+                        # Objects with a name, unlike in agent.conf.
+                        "interfaces": [n["name"] for n in b.get("physicalInterfaces") or ()],
                     }
                     for b in bridges
                 ],

@@ -32,12 +32,13 @@ def decide(
     hosts: list[dict[str, Any]],
     options: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return refusals, warnings, lines, via, nodes, hosts, settings, object, label, armed_for.
+    """Return what may be done, and how: see the keys below and the filter of the role.
 
     ``cluster``: k8snet_cluster; ``antrea``: what antrea_info returned; ``hosts``: as
     `_nodes.match` takes them. ``options``: state, bridge, interfaces, snooping, allow_primary, via,
     accept_unseen, override_owner, timeout (s), width.
 
+    ``left``: lines to print at the end, about what Antrea leaves behind;
     ``nodes``: Node -> ``{node, host, changes, interfaces, lifeline}``; ``hosts``: those on which a
     checkpoint is armed; ``settings``: ``{agent, feature_gates}`` for antrea_config; ``object``: our
     AntreaNodeConfig or None; ``label``: key and value that give a node to it; ``armed_for``:
@@ -56,11 +57,13 @@ def decide(
         node.update(node=name, host=(views[name].host or {})["name"])
     timeout = int(options.get("timeout") or 300)
     changing = sum(node["changes"] for node in decision.nodes.values())
-    lines = words.lines(decision, facts, want, timeout, int(options.get("width") or 100))
+    width = int(options.get("width") or 100)
+    lines = words.lines(decision, facts, want, timeout, width)
     return {
         "refusals": decision.refusals,
         "warnings": decision.warnings,
         "lines": lines,
+        "left": words.left_behind(facts, want, str(antrea.get("namespace")), width),
         "via": decision.via,
         "nodes": decision.nodes,
         "hosts": [node["host"] for node in decision.nodes.values()],
@@ -74,6 +77,7 @@ def decide(
 def _nothing(refusals: list[str]) -> dict[str, Any]:
     empty: dict[str, Any] = {
         "warnings": [],
+        "left": [],
         "via": None,
         "nodes": {},
         "hosts": [],

@@ -67,6 +67,8 @@ def _table(decision: domain.Decision, want: domain.Want) -> list[str]:
 
 
 def _then(entry: dict[str, Any], want: domain.Want) -> str:
+    if entry["stays"]:
+        return f"stays on {want.uplinks.bridge}"
     if entry["on_bridge"] == (want.state == domain.PRESENT):
         return "stays"
     if want.state == domain.ABSENT:
@@ -75,6 +77,21 @@ def _then(entry: dict[str, Any], want: domain.Want) -> str:
         return f"becomes an uplink of {want.uplinks.bridge}"
     name = entry["name"]
     return f"becomes {name}~ on {want.uplinks.bridge}; an internal port {name} takes its addresses"
+
+
+def left_behind(antrea: domain.Antrea, want: domain.Want, namespace: str, width: int) -> list[str]:
+    """Return what stays on the nodes after the bridge was taken away, and how to remove it."""
+    if not domain.leaves_bridge(antrea, want):
+        return []
+    bridge = want.uplinks.bridge
+    what = "with the NICs" if len(want.uplinks.interfaces) > 1 else "empty"
+    text = (
+        f"Antrea {antrea.shown} leaves bridge {bridge} in Open vSwitch on each node, {what}; v2.7 "
+        "and newer remove it. It does no harm. To remove it from all nodes:"
+    )
+    pods = f"kubectl -n {namespace} get pods -l app=antrea,component=antrea-agent -o name"
+    inside = f"kubectl -n {namespace} exec $pod -c antrea-ovs -- ovs-vsctl --if-exists del-br"
+    return [*_labelled("LEFT", text, width), f"for pod in $({pods}); do {inside} {bridge}; done"]
 
 
 def _labelled(label: str, text: str, width: int) -> list[str]:
@@ -98,7 +115,7 @@ def problems(planned: dict[str, Any], seen: nic_rules.Seen, want: domain.Want) -
         found.append(f"{seen.node}: flow-restore-wait is set, so the bridges forward nothing.")
     for entry in planned["interfaces"]:
         name = entry["name"]
-        if (name in there) != (want.state == domain.PRESENT):
+        if (name in there) != (want.state == domain.PRESENT or entry["stays"]):
             where = "is not on" if want.state == domain.PRESENT else "is still on"
             found.append(f"{seen.node}: {name} {where} {want.uplinks.bridge}.")
         nic = seen.nic(name)

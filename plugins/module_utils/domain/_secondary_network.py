@@ -73,7 +73,7 @@ class Decision:
 def decide(antrea: Antrea, want: Want, nodes: list[Seen]) -> Decision:
     """Judge everything that is known before anything is written; see `Decision`.
 
-    A node: ``{changes, interfaces: [{name, addresses, becomes}], lifeline}``.
+    A node: ``{changes, interfaces: [{name, addresses, on_bridge, stays}], lifeline}``.
     """
     decision = Decision(_via(antrea, want))
     decision.refusals += _of_names(antrea, want)
@@ -81,7 +81,7 @@ def decide(antrea: Antrea, want: Want, nodes: list[Seen]) -> Decision:
     decision.refusals += _of_config(antrea, want, decision.via)
     lifelines = False
     for seen in nodes:
-        here = _node(seen, want)
+        here = _node(antrea, seen, want)
         decision.nodes[seen.node] = here
         lifelines = lifelines or here["lifeline"]
         if want.state == PRESENT:
@@ -90,12 +90,23 @@ def decide(antrea: Antrea, want: Want, nodes: list[Seen]) -> Decision:
     if want.state == PRESENT:
         decision.refusals += _absent(nodes, want.uplinks)
         decision.refusals += _of_primary(antrea, lifelines)
-    elif len(want.uplinks.interfaces) > 1 and antrea.version < _NODE_CONFIGS:
+    elif _stay(antrea, want):
         decision.warnings.append(
             f"Antrea {antrea.shown} leaves a bridge with several NICs behind: the NICs stay on "
             f"{want.uplinks.bridge} until it is removed from Open vSwitch on each node."
         )
     return decision
+
+
+def _stay(antrea: Antrea, want: Want) -> bool:
+    """Whether Antrea, told to take the bridge away, leaves the NICs on it."""
+    several = len(want.uplinks.interfaces) > 1
+    return want.state == ABSENT and several and antrea.version < _NODE_CONFIGS
+
+
+def leaves_bridge(antrea: Antrea, want: Want) -> bool:
+    """Whether the bridge itself stays in Open vSwitch when it is taken away."""
+    return want.state == ABSENT and antrea.version < _NODE_CONFIGS
 
 
 def _via(antrea: Antrea, want: Want) -> str:
@@ -226,7 +237,7 @@ def _leases(seen: Seen, uplinks: Uplinks) -> list[str]:
     return found
 
 
-def _node(seen: Seen, want: Want) -> dict[str, Any]:
+def _node(antrea: Antrea, seen: Seen, want: Want) -> dict[str, Any]:
     there = nic_rules.enslaved(seen, want.uplinks)
     interfaces, lifeline = [], False
     for name in want.uplinks.interfaces:
@@ -238,10 +249,14 @@ def _node(seen: Seen, want: Want) -> dict[str, Any]:
                 "name": name,
                 "addresses": nic_rules.carried(heir) if heir else [],
                 "on_bridge": name in there,
+                "stays": name in there and _stay(antrea, want),
             }
         )
     every = all(entry["on_bridge"] for entry in interfaces)
     some = any(entry["on_bridge"] for entry in interfaces)
+    if _stay(antrea, want):
+        # What tells is not the node: its agent has to forget a bridge that is configured still.
+        some = bool(antrea.bridges)
     changes = not every if want.state == PRESENT else some
     return {"changes": changes, "interfaces": interfaces, "lifeline": lifeline}
 

@@ -131,4 +131,8 @@ def node_config(configs: list[Obj], labels: dict[str, str], conf: Obj) -> Bridge
         return None
     oldest = min(mine, key=lambda c: (c["metadata"]["creationTimestamp"], c["metadata"]["name"]))
     bridges = (oldest["spec"].get("secondaryNetwork") or {}).get("ovsBridges") or []
-    return _bridge(bridges[0], conf, (99, 0, 0)) if bridges else None
+    if not bridges:
+        return None
+    # Unlike in agent.conf a NIC is an object here.
+    names = [nic["name"] for nic in bridges[0].get("physicalInterfaces") or ()]
+    return _bridge({**bridges[0], "physicalInterfaces": names}, conf, (99, 0, 0))

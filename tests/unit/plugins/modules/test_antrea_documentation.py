@@ -45,7 +45,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     path, file = f"{world.MAPS}/antrea-config", world.FILES["agent"]
     misplaced = client.get(path)["data"][file] + "proxyAll: true\n"
     client.patch(path, {"data": {file: misplaced}})
-    bridge = {"bridgeName": "br-x", "physicalInterfaces": ["eth1"]}
+    bridge = {"bridgeName": "br-x", "physicalInterfaces": [{"name": "eth1"}]}
     obj = {
         "apiVersion": "crd.antrea.io/v1alpha1",
         "kind": "AntreaNodeConfig",

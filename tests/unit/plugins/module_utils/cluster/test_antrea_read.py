@@ -66,7 +66,7 @@ def test_a_version_that_no_image_tells_is_what_agents_report(antrea: Client, api
 def test_bridges_come_from_the_file_or_from_objects(antrea: Client, api: Api) -> None:
     found = _antrea_read.read(api)["secondary_network"]
     assert (found["bridges"], found["source"], found["node_configs"]) == ([], None, [])
-    bridge = {"bridgeName": "br-x", "physicalInterfaces": ["eth1"]}
+    bridge = {"bridgeName": "br-x", "physicalInterfaces": [{"name": "eth1"}]}
     obj = {
         "apiVersion": "crd.antrea.io/v1alpha1",
         "kind": "AntreaNodeConfig",

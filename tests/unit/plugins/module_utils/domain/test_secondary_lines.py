@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,6 +75,29 @@ def test_taken_away_it_has_to_be_a_nic_again() -> None:
     planned = rules.decide(ANTREA, away, [seen()]).nodes["w1"]
     assert domain.problems(planned, seen(), away) == ["w1: eth1 is still on br-sec."]
     assert domain.problems(planned, seen(nic("eth1", ADDRESS), switch=ovs()), away) == []
+
+
+def test_what_stays_on_the_bridge_by_its_version_is_no_problem() -> None:
+    away = want(rules.ABSENT, "eth1", "eth2")
+    there = Seen("w1", (), (nic("eth1"), nic("eth2")), BEFORE.api, ovs("eth1", "eth2"))
+    decision = rules.decide(ANTREA, away, [there])
+    assert domain.problems(decision.nodes["w1"], there, away) == []
+    assert any("stays on br-sec" in line for line in domain.lines(decision, ANTREA, away, 90, 100))
+    later = replace(ANTREA, version=(2, 7, 0))
+    planned = rules.decide(later, away, [there]).nodes["w1"]
+    assert len(domain.problems(planned, there, away)) == 2
+
+
+def test_what_is_left_behind_comes_with_the_command_that_removes_it() -> None:
+    found = domain.left_behind(ANTREA, want(rules.ABSENT), "kube-system", 100)
+    assert "leaves bridge br-sec in Open vSwitch on each node, empty" in " ".join(found)
+    assert found[-1].startswith("for pod in $(kubectl -n kube-system get pods")
+    assert "-c antrea-ovs -- ovs-vsctl --if-exists del-br br-sec" in found[-1]
+    several = domain.left_behind(ANTREA, want(rules.ABSENT, "eth1", "eth2"), "kube-system", 100)
+    assert "with the NICs" in " ".join(" ".join(several).split())
+    assert domain.left_behind(ANTREA, want(), "kube-system", 100) == []
+    later = replace(ANTREA, version=(2, 7, 0))
+    assert domain.left_behind(later, want(rules.ABSENT), "kube-system", 100) == []
 
 
 def test_the_plan_says_what_moves_and_how_it_is_guarded() -> None:

@@ -68,7 +68,7 @@ def test_a_free_nic_is_taken() -> None:
     decision = domain.decide(ANTREA, want(), [seen()])
     assert (decision.refusals, decision.warnings) == ([], [])
     assert decision.via == domain.CONFIG_MAP
-    entry = {"name": "eth1", "addresses": [], "on_bridge": False}
+    entry = {"name": "eth1", "addresses": [], "on_bridge": False, "stays": False}
     assert decision.nodes == {"w1": {"changes": True, "interfaces": [entry], "lifeline": False}}
 
 
@@ -261,6 +261,15 @@ def test_several_nics_stay_behind_before_v2_7() -> None:
     away = want("eth1", "eth2", state=domain.ABSENT)
     assert "leaves a bridge" in domain.decide(ANTREA, away, [seen()]).warnings[0]
     assert domain.decide(NEWEST, away, [seen()]).warnings == []
+    bridge = {"name": "br-sec", "uplinks": ["eth1", "eth2"], "external_ids": {}}
+    ports = [port("eth1", "br-sec"), port("eth2", "br-sec")]
+    here = seen(PRIMARY, nic("eth1"), nic("eth2"), ovs=ovs(bridges=[bridge], enslaved=ports))
+    told = replace(ANTREA, bridges=({"bridgeName": "br-sec"},))
+    node = domain.decide(told, away, [here]).nodes["w1"]
+    assert node["changes"], "its agent has to forget the bridge"
+    assert [entry["stays"] for entry in node["interfaces"]] == [True, True]
+    assert not domain.decide(ANTREA, away, [here]).nodes["w1"]["changes"], "and only once"
+    assert domain.decide(NEWEST, away, [here]).nodes["w1"]["changes"]
 
 
 def test_the_settings_are_what_the_version_knows() -> None:
