@@ -179,7 +179,7 @@ antrea:
         waiting: {description: "Why its process does not run, null if it does.", type: str, returned: success}
         version: {description: What it reports., type: str, returned: success}
         heartbeat: {description: lastHeartbeatTime of its AntreaAgentInfo., type: str, returned: success}
-        heartbeat_age_seconds: {description: "Its age by the controller's clock, null without one. An agent reports every minute.", type: float, returned: success}
+        heartbeat_age_seconds: {description: "Its age by the controller's clock, null without one. One comes every minute.", type: float, returned: success}
         conditions: {description: "Its conditions as booleans. AgentHealthy is always true; look at the heartbeat.", type: dict, returned: success}
         ovs: {description: "Its Open vSwitch: version, bridge, flows.", type: dict, returned: success}
         local_pods: {description: Pods on its node., type: int, returned: success}
@@ -195,7 +195,7 @@ antrea:
         pods: {description: "Its pods, with the keys of RV(antrea.agents) up to C(waiting).", type: list, elements: dict, returned: success}
         heartbeat: {description: lastHeartbeatTime of its AntreaControllerInfo., type: str, returned: success}
         heartbeat_age_seconds: {description: Its age., type: float, returned: success}
-    restart_due: {description: "Which processes have not read what is in the files: agent, controller, why. Null without a ConfigMap.", type: dict, returned: success}
+    restart_due: {description: "Which processes have not read the files as they are: agent, controller, why. Null without a ConfigMap.", type: dict, returned: success}
     owner: {description: "Who owns the ConfigMap and would revert a change: by, evidence.", type: dict, returned: success}
     permissions:
       description: The rights that a change and a restart need, with O(review=true).

@@ -168,7 +168,7 @@ forwarding:
   returned: success
   contains:
     proven: {description: True if somebody answered; null if nobody was asked or none but former neighbours could be., type: bool, returned: success}
-    how: {description: Who answered, or why nobody was asked., type: str, returned: success, sample: 10.160.1.1 answered on eth0.}
+    how: {description: "Who answered, or why nobody was asked.", type: str, returned: success, sample: 10.160.1.1 answered on eth0.}
 plan:
   description: What is (or in check mode would be) done.
   type: list

@@ -97,8 +97,8 @@ def compose(raw: Obj, methods: Mapping[int, str]) -> Obj:
     """Return ``calico`` as calico_info documents it.
 
     ``raw``: daemonsets (whole, Calico's), installations (whole), config_maps, nodes (trimmed),
-    tigerastatus, crd, calico_pods (whole), pods_there (trimmed) and now (the time, UTC), dns_pods, permissions, errors,
-    requests, bgp (the BGPConfiguration default, None without one).
+    tigerastatus, crd, calico_pods (whole), pods_there (trimmed) and now (the time, UTC), dns_pods,
+    permissions, errors, requests, bgp (the BGPConfiguration default, None without one).
     """
     facts = facts_of(raw["daemonsets"], raw["installations"], raw["config_maps"])
     by_name = {i["metadata"]["name"]: i for i in raw["installations"]}
@@ -246,9 +246,7 @@ def asked(target: Obj | None, facts: Obj, bundle_namespace: str | None) -> list[
             ]
     lease = ("coordination.k8s.io", "leases", "kube-system")
     wanted += [_right("create", *lease)]
-    wanted += [
-        _right(verb, *lease, "k8snet-change") for verb in ("get", "update", "delete")
-    ]
+    wanted += [_right(verb, *lease, "k8snet-change") for verb in ("get", "update", "delete")]
     if bundle_namespace:
         wanted += [_right(verb, "", "secrets", bundle_namespace) for verb in ("create", "get")]
     return wanted

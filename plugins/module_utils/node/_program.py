@@ -55,8 +55,8 @@ def build(entry: str, modules: Sequence[str]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path_in_zip in sorted(files):
-            entry = zipfile.ZipInfo(path_in_zip, _TIME)
-            archive.writestr(entry, files[path_in_zip], zipfile.ZIP_DEFLATED)
+            member = zipfile.ZipInfo(path_in_zip, _TIME)
+            archive.writestr(member, files[path_in_zip], zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
