@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster._client import Api, ClusterError
@@ -50,7 +49,7 @@ def read(
     raw["bgp"] = lister.read_one("bgpconfigurations", _BGP) if target else None
     daemonset = _named(raw["daemonsets"], facts["daemonset"])
     raw["calico_pods"] = pods_of(api, daemonset) if daemonset and target else []
-    raw["now"] = datetime.now(timezone.utc)
+    raw["now"] = api.now()
     raw["pods_there"] = _pods_there(lister, raw["calico_pods"])
     query = {"labelSelector": dns_selector}
     raw["dns_pods"] = lister.read_list("pods", "/api/v1/pods", _cluster.trim_pod, query) or []
@@ -96,7 +95,7 @@ def have(api: Api, hold: Hold | None = None) -> tuple[str, Have | None]:
         pod = _pod_on(api, daemonset, hold.canary)
     elif hold and hold.mode == "min-ready-seconds" and daemonset:
         pods = pods_of(api, daemonset)
-        longest = _calico_install.longest_hold(pods, datetime.now(timezone.utc))
+        longest = _calico_install.longest_hold(pods, api.now())
     return facts["install"], Have(
         target=target,
         installation=by_name.get("default"),

@@ -20,6 +20,8 @@ import re
 import ssl
 import traceback
 import warnings
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -84,6 +86,14 @@ class Api:
         self.context = context
         self.server = re.sub(r"//[^/@]*@", "//", str(configuration.host)).rstrip("/")
         self.requests = 0
+        self._answered: datetime | None = None
+
+    def now(self) -> datetime:
+        """Return the server's time at its last answer; the controller's if it does not tell.
+
+        What is read from objects is of the cluster's clocks, and the controller's may be off.
+        """
+        return self._answered or datetime.now(timezone.utc)
 
     def get(self, path: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the object at ``path``. Raises `ClusterError`."""
@@ -113,6 +123,7 @@ class Api:
             self.requests += 1
             raise self._transport_error(error) from None
         self.requests += 1 + len(getattr(response.retries, "history", None) or ())
+        self._answered = _date(response.headers.get("Date"))
         return self._decode(method, path, response)
 
     def _headers(self, content_type: str | None) -> dict[str, str]:
@@ -187,6 +198,14 @@ class Api:
             f"Failed to reach the API server {self.server}: {short(reason)}. Check the address in "
             "the kubeconfig, routes and firewalls between this controller and the server.",
         )
+
+
+def _date(header: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(header or "")
+    except (TypeError, ValueError):  # the former before Python 3.10
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 
 
 def connect(params: dict[str, Any]) -> Api:

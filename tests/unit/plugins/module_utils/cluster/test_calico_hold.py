@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -142,6 +143,31 @@ def test_a_hold_that_would_replace_young_pods_at_once_is_refused(
     )["changed"]
     for node in ("node1", "node2", "node3"):
         manifest.delete(f"/api/v1/namespaces/kube-system/pods/calico-node-{node}")
+
+
+def test_a_pod_is_as_old_as_the_cluster_says_where_the_controllers_clock_is_ahead(
+    manifest: Client, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a pod seems older than it is, and the hold replaces all of them at once."""
+    send = api._send
+
+    def dated(*arguments: Any) -> Any:
+        answer = send(*arguments)
+        then = datetime.now(timezone.utc) - timedelta(seconds=600)
+        answer.headers["Date"] = format_datetime(then, usegmt=True)
+        return answer
+
+    monkeypatch.setattr(api, "_send", dated)
+    daemonset = manifest.get(MANIFEST)
+    pod(manifest, "node1", world.env_of(daemonset), daemonset)
+    ready_since(manifest, "node1", 600 + 100)  # 100 s by the cluster's clock
+    try:
+        seconds = world.before(api)["pods"][0]["ready_seconds"]
+        assert 100 <= seconds < 110
+        with pytest.raises(Refused, match=r"ready for 10. s, and minReadySeconds 500"):
+            change(api, Request(methods=HELD.methods, hold=Hold("min-ready-seconds", 500)), True)
+    finally:
+        manifest.delete("/api/v1/namespaces/kube-system/pods/calico-node-node1")
 
 
 class Controller:
