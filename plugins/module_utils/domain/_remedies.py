@@ -114,11 +114,14 @@ def flow_restore(ovs: dict[str, Any]) -> Remedy:
     socket = ovs.get("socket") or "/var/run/antrea/openvswitch/db.sock"
     return Remedy(
         text=(
-            "Clear the key once Antrea's own flows are installed (their cookie is not 0). Without "
-            "them the bridge becomes a plain switch and every NetworkPolicy is off until the agent "
-            "is back. Run it on the node, or in the container antrea-ovs."
+            "The playbook judges whether it is stuck, clears it over any address that answers, and "
+            "sees the agent heal. By hand, on the node or in the container antrea-ovs: the second "
+            "command, once Antrea's own flows are installed (their cookie is not 0). Without them "
+            "the bridge becomes a plain switch and every NetworkPolicy is off until the agent is "
+            "back."
         ),
         commands=(
+            "ansible-playbook k8snet.cni.antrea_flow_restore -i <inventory>",
             f"ovs-vsctl --no-wait --db=unix:{shlex.quote(socket)} remove Open_vSwitch . "
             "other_config flow-restore-wait",
         ),

@@ -73,7 +73,7 @@ def test_a_node_that_is_cut_off_is_found_and_repaired_over_out_of_band(
     audit = window.play("audit", "-i", str(other), audit_flow_restore_min_age=1)
     assert audit.code != 0
     audit.has("CRITICAL OVS001 node1", "the node's own NIC eth0~ is on a bridge: it may be cut off")
-    audit.has("or: ansible-playbook k8snet.cni.antrea_flow_restore")
+    audit.has("ansible-playbook k8snet.cni.antrea_flow_restore -i <inventory>")
 
     check = restore(window, "--check", "--diff")
     assert check.code == 0
@@ -100,7 +100,7 @@ def test_a_node_that_nobody_reaches_gets_a_page_whose_commands_clear_it(
     scene = window.scene
     run = restore(window, oob=False)
     assert run.code != 0
-    run.has("NODE node1 CANNOT BE REACHED", f"Tried {ADDRESS}: ", "No route to host")
+    run.has("NODE node1 CANNOT BE REACHED", f"Tried {ADDRESS}: ")
     run.has(
         "LEFT TO YOU node1 cannot be reached, though its agent reported ",
         "its page says what to type at its console.",
