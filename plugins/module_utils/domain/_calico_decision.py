@@ -34,6 +34,8 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
 AUTO = "auto"
 FAMILIES = (4, 6)
 DNS_NAME = "kubernetes.default.svc.cluster.local"
+# What a prediction for every node needs to know of the cluster.
+_NEEDED = ("nodes", "daemonsets", "installations")
 # Nodes that one refusal names: whoever accepts them has to name them all.
 _MOST_NAMES = 50
 
@@ -77,6 +79,7 @@ def decide(
     """
     scope = match(hosts, cluster["nodes"])
     decision = Decision()
+    _judge_read(decision, cluster)
     _judge_install(decision, calico, options)
     _judge_scope(decision, scope, names_of(options.get("accept_unseen")))
     for family in FAMILIES:
@@ -101,6 +104,13 @@ def decide(
         "hold": {key: value for key, value in hold.items() if key != "refusal"},
         "whatif": decision.whatif,
     }
+
+
+def _judge_read(decision: Decision, cluster: dict[str, Any]) -> None:
+    """Refuse where the cluster was not read: of a Node that nobody knows nothing is predicted."""
+    for blind in cluster["could_not_check"]:
+        if blind["resource"] in _NEEDED:
+            decision.refuse(f"It is not known {blind['what']}: {blind['why']}")
 
 
 def _judge_install(decision: Decision, calico: dict[str, Any], options: dict[str, Any]) -> None:

@@ -104,6 +104,22 @@ def test_the_incident_is_repaired_on_the_one_node_and_nothing_else_moves() -> No
     }
 
 
+@pytest.mark.parametrize("resource", ["nodes", "daemonsets", "installations"])
+def test_what_could_not_be_read_refuses_and_is_not_taken_for_nothing_to_do(resource: str) -> None:
+    """calico_info, which comes after it, may have met a server that answers again."""
+    failed = {"resource": resource, "status": 500, "message": f"Failed to read {resource}: 500."}
+    nothing: dict[str, Any] = {"nodes": [], "daemonsets": [], "installations": []}
+    unread = {resource: nothing[resource], "errors": [failed]}
+    text = refusal(plan(facts=cluster(**unread)))
+    assert text.startswith("It is not known ")
+    assert text.endswith(f"Failed to read {resource}: 500.")
+
+
+def test_a_cluster_that_could_not_be_read_at_all_refuses() -> None:
+    decision = plan(facts=cluster(available=False))
+    assert "Failed to log in: 401. Renew the credentials." in " ".join(decision["refusals"])
+
+
 def test_every_address_is_probed_from_all_the_others_while_they_are_few() -> None:
     names = [f"node{n}" for n in range(MOST_PROBERS + 1)]
     assert {name: sorted(probers) for name, probers in probers_of(names).items()} == {
