@@ -195,7 +195,7 @@ antrea:
         pods: {description: "Its pods, with the keys of RV(antrea.agents) up to C(waiting).", type: list, elements: dict, returned: success}
         heartbeat: {description: lastHeartbeatTime of its AntreaControllerInfo., type: str, returned: success}
         heartbeat_age_seconds: {description: Its age., type: float, returned: success}
-    restart_due: {description: "Which processes have not read the files as they are: agent, controller, why. Null without a ConfigMap.", type: dict, returned: success}
+    restart_due: {description: "Which processes have not read the files as they are: agent, controller, why. Null without them.", type: dict, returned: success}
     owner: {description: "Who owns the ConfigMap and would revert a change: by, evidence.", type: dict, returned: success}
     permissions:
       description: The rights that a change and a restart need, with O(review=true).
