@@ -12,6 +12,9 @@ import pytest
 
 from tests.lab.lab import Lab
 
+#: What a test prints that begins so is shown in the end, also when the test passed.
+MEASURED = "measured: "
+
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
@@ -24,3 +27,18 @@ def lab() -> Iterator[Lab]:
         pytest.skip("the lab needs root")
     with Lab.up(3, api=True, name=f"pytest-{os.getpid()}", say=print) as running:
         yield running
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests measured: outages, seconds until a node was back."""
+    found = [
+        (report.nodeid.rpartition("::")[2], line.removeprefix(MEASURED))
+        for report in terminalreporter.stats.get("passed", [])
+        if report.when == "call"
+        for line in report.capstdout.splitlines()
+        if line.startswith(MEASURED)
+    ]
+    if found:
+        terminalreporter.section("measured")
+        for test, line in found:
+            terminalreporter.write_line(f"{test}: {line}")

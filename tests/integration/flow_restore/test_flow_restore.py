@@ -71,7 +71,7 @@ def test_a_node_that_is_cut_off_is_brought_back(moved):
         assert not moved.answers()
         done = moved.clear()
         after = moved.await_answer(timeout=5)
-    print(f"\nby the module: {outage.loss}; back {after:.1f} s after it ended")
+    print(f"measured: by the module: {outage.loss}; back {after:.1f} s after it ended")
     assert told["changed"] is done["changed"] is True
     assert told["plan"] == done["plan"]
     assert done["verdict"]["code"] == "cut_off"
@@ -159,7 +159,7 @@ def test_a_vswitchd_that_hangs_or_is_dead_is_told(moved):
     assert failed["changed"]
     assert "cleared, but not effective: ovs-vswitchd has not taken it over" in failed["msg"]
     assert "did not answer within" in failed["verdict"]["warnings"][0]
-    print(f"\nback {moved.await_answer():.1f} s after vswitchd went on")
+    print(f"measured: back {moved.await_answer():.1f} s after vswitchd went on")
 
     moved.sh(f"{VSCTL} --no-wait set Open_vSwitch . other_config:{KEY}=true")
     moved.sh("systemctl kill -s KILL lab-ovs; while systemctl -q is-active lab-ovs; do :; done")

@@ -84,14 +84,14 @@ def test_it_is_put_there_changed_and_taken_away(node):
 def test_a_node_that_nobody_reaches_brings_itself_back(node):
     node.module("flow_restore_guard", **SETTINGS)
     analysis = node.sh(f"systemd-analyze security --no-pager {UNIT}.service", check=False)
-    print(f"\n{analysis.strip().splitlines()[-1]}")
+    print(f"measured: {analysis.strip().splitlines()[-1]}")
     with Outage(node.lab, "10.160.1.21") as outage:
         node.restart_stuck()
         node.await_answer(False)
         # The node's clock jumps meanwhile; the guard goes by the one that counts from the boot.
         node.sh("date -s '+2 days' >/dev/null")
         node.await_answer(True, 200)
-    print(f"by the guard alone, after 1 min: {outage.loss}")
+    print(f"measured: by the guard alone, after 1 min: {outage.loss}")
     assert outage.loss.longest > 40
     said = await_journal(node, "Cleared:")
     assert "flow-restore-wait is set. If it still is in 1 min" in said
