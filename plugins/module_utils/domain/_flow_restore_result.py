@@ -16,7 +16,7 @@ def result(plan: Obj, outcomes: dict[str, Obj], healed: Obj, access: Obj) -> Obj
 
     ``plan``: of `_flow_restore_plan.plan`. ``outcomes``: host -> what was done: ``at`` (when it
     was cleared), ``gone`` (it was no longer set), ``error``; nothing where nothing was done.
-    ``healed``: what antrea_agent said, empty if it was not asked. ``access``: of cluster_info.
+    ``healed``: what antrea_agent said, without ``agents`` if not asked. ``access``: of cluster_info.
 
     ``left``: what people have to see to, in sentences; ``lines``: that and what was done, to print.
     """
@@ -35,8 +35,8 @@ def result(plan: Obj, outcomes: dict[str, Obj], healed: Obj, access: Obj) -> Obj
             left.append(f"{host} was not touched, because {first or 'one before it'} failed.")
     if healed.get("failed"):
         left.append(f"The agents have not healed. {healed.get('msg')}")
-    elif healed:
-        lines += [_well(agent) for agent in healed.get("agents") or ()]
+    elif "agents" in healed:
+        lines += [_well(agent) for agent in healed["agents"]]
     elif any((outcomes.get(host) or {}).get("at") for host in plan["to_clear"]):
         why = access.get("error") or "the cluster knows no Node or no Antrea of these hosts."
         lines.append(f"NOT SEEN  Whether the agents heal: {why}")

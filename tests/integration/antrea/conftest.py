@@ -55,4 +55,5 @@ def cut_off(scene: Scene, *nodes: str) -> None:
             lambda node=node: scene.answers(node),  # type: ignore[misc]
             lambda answers: not answers,
             f"{node} is cut off",
+            120,
         )

@@ -93,8 +93,8 @@ def test_a_node_that_the_change_cuts_off_restores_itself_and_the_rest_goes_back(
     ):
         run = bridges.set(**PRIMARY)
         assert run.code != 0
-    print(f"\nnode1, changed and changed back: {first.loss}")
-    print(f"node2, cut off with a timeout of {TIMEOUT} s: {second.loss}")
+    print(f"measured: node1, changed and changed back: {first.loss}")
+    print(f"measured: node2, cut off with a timeout of {TIMEOUT} s: {second.loss}")
     assert second.loss is not None
     assert TIMEOUT - 30 < second.loss.longest < TIMEOUT + MARGIN
     run.has("antrea-agent on node2 is not back after", "node2 restored itself at ")
@@ -184,7 +184,7 @@ def test_a_node_that_reboots_in_mid_change_is_held_until_the_cause_is_gone(
         scene.on(FIRST, f"journalctl -b -o cat -u {unit} --no-pager")
         for unit in ("k8snet-restore-boot", "kubelet")
     )
-    print(f"\nup again after {seconds:.0f} s: {restored}")
+    print(f"measured: up again after {seconds:.0f} s: {restored}")
     assert "Started" not in kubelet
     ended = run.end()
     assert ended.code != 0
@@ -205,7 +205,7 @@ def test_a_killed_controller_leaves_nodes_that_restore_themselves_and_a_rollback
         run.process.kill()
         run.process.wait()
         await_that(lambda: scene.answers(FIRST), bool, "it restores itself", TIMEOUT + MARGIN)
-    print(f"\nwithout a controller, with a timeout of {TIMEOUT} s: {outage.loss}")
+    print(f"measured: without a controller, with a timeout of {TIMEOUT} s: {outage.loss}")
     assert bridges.held(FIRST)
     assert "eth0" in bridges.conf()["antrea-agent.conf"].rpartition("ovsBridges")[2]
 

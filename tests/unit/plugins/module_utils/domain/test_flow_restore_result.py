@@ -53,7 +53,7 @@ def test_agents_that_do_not_heal_are_left() -> None:
 
 def test_what_was_not_seen_is_told() -> None:
     access = {"available": False, "error": "Nobody answers."}
-    found = result(plan("h1"), {"h1": AT}, {}, access)
+    found = result(plan("h1"), {"h1": AT}, {"changed": False, "skipped": True}, access)
     assert found["lines"][1] == "NOT SEEN  Whether the agents heal: Nobody answers."
     assert found["left"] == []
 
