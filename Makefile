@@ -22,14 +22,14 @@ test-unit: venv ## what needs neither root nor nodes
 	@$(PYTEST) -q -n auto --dist loadfile -m "not full" tests/unit tests/contract
 
 test-lab: setup ## what needs real kernels
-	@$(PYTEST) -q tests/integration -m "not full"
+	@$(PYTEST) -q -n 2 --dist loadfile tests/integration -m "not full"
 
 test-molecule: setup ## the roles' scenarios
 	@$(RUN) tests/molecule.sh
 
 test-all: setup ## every scenario
 	@$(PYTEST) -q -n auto --dist loadfile tests/unit tests/contract
-	@$(PYTEST) -q tests/integration
+	@$(PYTEST) -q -n 2 --dist loadfile tests/integration
 	@$(RUN) tests/molecule.sh
 
 lint: venv ## ruff, mypy, ansible-lint, ansible-test sanity, antsibull-docs, galaxy-importer
