@@ -16,7 +16,8 @@ def result(plan: Obj, outcomes: dict[str, Obj], healed: Obj, access: Obj) -> Obj
 
     ``plan``: of `_flow_restore_plan.plan`. ``outcomes``: host -> what was done: ``at`` (when it
     was cleared), ``gone`` (it was no longer set), ``error``; nothing where nothing was done.
-    ``healed``: what antrea_agent said, without ``agents`` if not asked. ``access``: of cluster_info.
+    ``healed``: what antrea_agent said, without ``agents`` if not asked. ``access``: of
+    cluster_info.
 
     ``left``: what people have to see to, in sentences; ``lines``: that and what was done, to print.
     """
