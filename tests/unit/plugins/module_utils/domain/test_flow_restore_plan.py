@@ -136,8 +136,10 @@ def test_a_plain_name_is_the_pages() -> None:
 
 
 def test_a_node_that_could_not_be_judged_is_left_to_people() -> None:
-    failed = host(1, state="failed", error="no Python")
+    # The verdict of a visit that failed later says nothing.
+    failed = host(1, STUCK, state="failed", error="no Python")
     found = domain.plan(CLUSTER, {}, [failed])
+    assert found["to_clear"] == []
     assert found["left"] == ["w1 could not be examined: no Python"]
     assert found["lines"][1].endswith("could not be examined")
 
