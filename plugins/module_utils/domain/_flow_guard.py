@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -208,7 +209,7 @@ def memory_from(value: Any) -> Memory:
     if not isinstance(value, dict):
         return Memory()
     since, said = value.get("since"), value.get("said")
-    good = isinstance(since, (int, float)) and not isinstance(since, bool) and since == since
+    good = isinstance(since, (int, float)) and not isinstance(since, bool) and math.isfinite(since)
     return Memory(since if good else None, said if isinstance(said, str) else None)
 
 

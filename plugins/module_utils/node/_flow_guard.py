@@ -50,14 +50,20 @@ def main() -> int:
     settings = _settings(sys.argv[1:])
     wrong = domain.problem(settings)
     if wrong:
-        print(f"<3>{wrong}")
+        _print(f"<3>{wrong}")
         return 2
     path = os.path.join(os.environ.get("RUNTIME_DIRECTORY", f"/run/{domain.NAME}"), "memory.json")
     try:
         return look(settings, path)
     except (_ovsdb.OvsdbError, _flow_restore.FlowRestoreError, OSError) as exc:
-        print(f"<3>{exc}")
+        _print(f"<3>{exc}")
         return 1
+
+
+def _print(text: str) -> None:
+    """Write to the journal, at once: what comes next may take long."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def _settings(words: Sequence[str]) -> domain.Settings:
@@ -113,18 +119,18 @@ def _when_set(settings: domain.Settings, memory: domain.Memory, set_for: int) ->
         return _say(memory, verdict.code, domain.lines(verdict.reason, ()))
     # Said before it is done: whatever happens then, the journal tells who did it.
     for line in domain.lines(f"Clearing it. {verdict.reason}", verdict.warnings):
-        print(line, flush=True)
+        _print(line)
     outcome = _flow_restore.run(request, write=True)
     if not outcome.cleared:
         return _say(memory, outcome.verdict.code, domain.lines(outcome.verdict.reason, ()))
-    print(f"<5>Cleared: ovs-vswitchd has taken it over. {outcome.forwarding['how']}")
+    _print(f"<5>Cleared: ovs-vswitchd has taken it over. {outcome.forwarding['how']}")
     return domain.Memory()
 
 
 def _say(memory: domain.Memory, word: str, text: list[str]) -> domain.Memory:
     """Print ``text`` unless the same was said last time: the journal is no drum."""
     if memory.said != word:
-        print("\n".join(text))
+        _print("\n".join(text))
     return domain.Memory(memory.since, word)
 
 

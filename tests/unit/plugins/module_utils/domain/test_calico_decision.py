@@ -38,7 +38,7 @@ from tests.unit.audit_world import (
 )
 
 DEAD = "172.31.66.11/24"
-BARE = {number: address.split("/")[0] for number, address in ETH0.items()}
+BARE = {number: address.split("/", maxsplit=1)[0] for number, address in ETH0.items()}
 WORDS = "kubernetes-internal-ip"
 
 
@@ -146,7 +146,9 @@ def test_the_plan_of_many_nodes_is_small_and_says_who_probes() -> None:
     nodes, inventory = [], []
     for number in range(100):
         address = f"10.7.0.{number + 1}/24"
-        nodes.append(node_object(1, address, [address.split("/")[0]], name=f"n{number:03}"))
+        nodes.append(
+            node_object(1, address, [address.split("/", maxsplit=1)[0]], name=f"n{number:03}")
+        )
         inventory.append({**host(1, [lo(), nic("eth0", address)]), "name": f"n{number:03}"})
     decision = plan(cluster(nodes), inventory)
     assert decision["refusals"] == []

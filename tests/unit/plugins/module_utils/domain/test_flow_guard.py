@@ -90,7 +90,10 @@ def test_the_plan_from_nothing_and_back_and_none_between():
 
 def test_what_differs_is_what_is_done():
     want = installed(GOOD)
-    targets = lambda have: [s.target for s in domain.plan(have, want).steps]  # noqa: E731
+
+    def targets(have):
+        return [step.target for step in domain.plan(have, want).steps]
+
     assert targets(replace(want, programs=("/a.pyz", "/old.pyz"))) == ["/old.pyz"]
     assert targets(replace(want, running=False)) == [domain.TIMER]
     assert targets(replace(want, timer="x")) == [f"{domain.UNIT_DIR}/{domain.TIMER}"]
