@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from typing import Any
 from ansible_collections.k8snet.cni.plugins.module_utils._plan import Plan, Step
 
 NAME = "k8snet-flow-restore-guard"
+#: No node has been up for so many seconds; not-a-number is not below it either.
+_LATEST = 1e12
 UNIT_DIR = "/etc/systemd/system"
 SERVICE = f"{NAME}.service"
 TIMER = f"{NAME}.timer"
@@ -209,7 +210,8 @@ def memory_from(value: Any) -> Memory:
     if not isinstance(value, dict):
         return Memory()
     since, said = value.get("since"), value.get("said")
-    good = isinstance(since, (int, float)) and not isinstance(since, bool) and math.isfinite(since)
+    number = isinstance(since, (int, float)) and not isinstance(since, bool)
+    good = number and 0 <= since < _LATEST
     return Memory(since if good else None, said if isinstance(said, str) else None)
 
 
