@@ -162,6 +162,9 @@ def _rights(raw: dict[str, Any]) -> list[Obj]:
         ("list", crd, "antreaagentinfos", None, None),
         ("list", crd, "antreacontrollerinfos", None, None),
         ("list", crd, "antreanodeconfigs", None, None),
+        # Where bridges are given to nodes by AntreaNodeConfig and label.
+        *((verb, crd, "antreanodeconfigs", None, None) for verb in ("create", "patch", "delete")),
+        ("patch", "", "nodes", None, None),
     ]
     keys = ("verb", "group", "resource", "namespace", "name")
     return [dict(zip(keys, right)) for right in rights]

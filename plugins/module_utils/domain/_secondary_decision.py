@@ -52,7 +52,7 @@ def decide(
     facts = _antrea(antrea)
     views = {view.name: view for view in scope.views if view.state == VISITED and view.node}
     decision = rules.decide(facts, want, [seen_of(view) for view in views.values()])
-    decision.refusals[:0] = refusals
+    decision.refusals[:0] = refusals + _forbidden(antrea, decision.via)
     for name, node in decision.nodes.items():
         node.update(node=name, host=(views[name].host or {})["name"])
     timeout = int(options.get("timeout") or 300)
@@ -176,13 +176,18 @@ def _unready(antrea: dict[str, Any], options: dict[str, Any]) -> list[str]:
             f"Antrea's ConfigMap belongs to {owner['by']} ({owner['evidence']}), which would "
             "revert the change. Commit it there, or set k8snet_override_owner=true in an emergency."
         )
-    for right in antrea["permissions"]:
-        if right["allowed"] is False:
-            found.append(
-                f"The account may not {right['verb']} {right['resource']}. "
-                "docs/rbac/remediation.yml holds the role it needs."
-            )
     return found
+
+
+def _forbidden(antrea: dict[str, Any], via: str) -> list[str]:
+    """Name the rights that are missing; some are needed for AntreaNodeConfigs only."""
+    return [
+        f"The account may not {right['verb']} {right['resource']}. docs/rbac/remediation.yml holds "
+        "the role it needs."
+        for right in antrea["permissions"]
+        if right["allowed"] is False
+        and (via == rules.NODE_CONFIG or right["resource"] not in ("nodes", "antreanodeconfigs"))
+    ]
 
 
 def _unseen(scope: Scope, accepted: set[str]) -> list[str]:

@@ -287,6 +287,27 @@ def restarting() -> list[Task]:
     ]
 
 
+def giving(kubeconfig: str) -> list[Task]:
+    """What the role for secondary bridges does beyond that, where they are AntreaNodeConfigs."""
+
+    def task(name: str, state: str, definition: dict[str, Any]) -> Task:
+        words = {"kubeconfig": kubeconfig, "state": state, "definition": definition}
+        return {"name": name, "kubernetes.core.k8s": words}
+
+    node = {"apiVersion": "v1", "kind": "Node"}
+    label = {"name": "node1", "labels": {"k8snet.cni/secondary-bridge": "br-x"}}
+    config = {"apiVersion": "crd.antrea.io/v1alpha1", "kind": "AntreaNodeConfig"}
+    made = {**config, "metadata": {"name": "x"}, "spec": {"nodeSelector": {}}}
+    bridge = {"ovsBridges": [{"bridgeName": "br-x"}]}
+    edited = {**made, "spec": {"nodeSelector": {}, "secondaryNetwork": bridge}}
+    return [
+        task("labelled", "patched", {**node, "metadata": label}),
+        task("made", "present", made),
+        task("edited", "present", edited),
+        task("removed", "absent", edited),
+    ]
+
+
 def test_the_audit_token_reads_antreas_settings(clusters: dict[str, Cluster]) -> None:
     cluster = clusters["antrea"]
     antrea_world.pod(cluster.admin, "node1", "antrea-agent-audit")
@@ -296,7 +317,8 @@ def test_the_audit_token_reads_antreas_settings(clusters: dict[str, Cluster]) ->
     antrea = found["antrea"]["antrea"]
     assert antrea["errors"] == []
     lacking = {(r["verb"], r["resource"]) for r in antrea["permissions"] if not r["allowed"]}
-    assert lacking == {("patch", "configmaps"), ("delete", "pods")}
+    configs = {(verb, "antreanodeconfigs") for verb in ("create", "patch", "delete")}
+    assert lacking == {("patch", "configmaps"), ("delete", "pods"), ("patch", "nodes"), *configs}
     assert found["written"]["changed"]
     assert found["restarted"]["changed"]
     entries = cluster.requests("audit")
@@ -309,7 +331,9 @@ def test_with_the_remediation_token_antrea_is_configured_and_restarted(
 ) -> None:
     cluster = clusters["antrea"]
     antrea_world.pod(cluster.admin, "node1", "antrea-agent-remediation")
-    found = cluster.play("remediation", restarting())
+    tasks = [*restarting(), *giving(str(cluster.config("remediation")))]
+    found = cluster.play("remediation", tasks)
+    assert all(found[name]["changed"] for name in ("labelled", "made", "edited", "removed"))
     assert [r for r in found["antrea"]["antrea"]["permissions"] if not r["allowed"]] == []
     assert {s: found[s]["changed"] for s in ("written", "restarted", "undone")} == {
         "written": True,

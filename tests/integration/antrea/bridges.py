@@ -46,6 +46,7 @@ class Bridges:
         self.folder = window.folder
         self._log = self.scene.kubeconfig.parent / "audit.log"
         self._runs = 0
+        self._started: list[Running] = []
 
     def settings(self, **variables: Any) -> dict[str, Any]:
         named = {f"antrea_secondary_network_{key}": value for key, value in variables.items()}
@@ -60,7 +61,9 @@ class Bridges:
 
     def start(self, *arguments: str, run: str, **variables: Any) -> Running:
         settings = {"k8snet_run_id": run, **self.settings(**variables)}
-        return self.window.start("antrea_secondary_network", *arguments, **settings)
+        found = self.window.start("antrea_secondary_network", *arguments, **settings)
+        self._started.append(found)
+        return found
 
     def set(self, *arguments: str, **variables: Any) -> Run:
         self._runs += 1
@@ -145,6 +148,9 @@ class Bridges:
     def repair(self) -> None:
         """Have everything as before, whatever a test has left."""
         lab = self.scene.lab
+        for run in self._started:
+            run.process.kill()
+            run.process.wait()
         for node in self.scene.nodes:
             lab.ssh(node, "sudo bash", oob=True, check=False, input=_REPAIR, stdin=None)
         if self.lock():

@@ -122,6 +122,16 @@ def test_an_antrea_that_is_not_whole_is_not_changed(case: str) -> None:
     assert any(line.startswith("REFUSED") for line in plan["lines"])
 
 
+def test_rights_for_node_configs_are_asked_for_where_those_are_written() -> None:
+    lacking = [{"verb": "patch", "resource": "nodes", "allowed": False}]
+    assert decide(permissions=lacking)["refusals"] == []
+    gates = {name: gate(True) for name in ("AntreaIPAM", "SecondaryNetwork", "AntreaNodeConfig")}
+    new = {"version": "v2.7.0", "gates": gates, "permissions": lacking}
+    plan = decide(served={"node_configs": True, "attachments": True}, **new)
+    assert plan["via"] == "nodeconfig"
+    assert "may not patch nodes" in plan["refusals"][0]
+
+
 def test_an_owner_is_overridden_when_that_is_asked_for() -> None:
     owner = {"by": "helm", "evidence": "label"}
     assert decide(options={"override_owner": True}, owner=owner)["refusals"] == []
