@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.integration.antrea.window import Run, Running, Window
-from tests.lab.antrea_scene import CONFIG_MAP
+from tests.lab.antrea_scene import CONFIG_MAP, await_that
 from tests.lab.api import audit
 from tests.lab.errors import LabError
 
@@ -69,6 +70,17 @@ class Bridges:
         self._runs += 1
         return self.start(*arguments, run=f"run{self._runs}", **variables).end()
 
+    @staticmethod
+    def await_during(run: Running, look: Callable[[], bool], what: str) -> None:
+        """Wait for something that happens while a playbook is under way."""
+
+        def seen() -> bool:
+            found = look()
+            assert found or run.process.poll() is None, run.output.read_text()[-8000:]
+            return found
+
+        await_that(seen, bool, what, 240)
+
     def roll_back(self, run: str) -> Run:
         """As the run says that it is to be done: with the run's name and nothing else."""
         undo = {"k8snet_undo_dir": str(self.folder / "undo"), "k8snet_run_id": run}
@@ -95,6 +107,9 @@ class Bridges:
     def on_bridge(self, node: str, nic: str = NIC) -> bool:
         ports = self.scene.vsctl(node, f"list-ports {BRIDGE}", check=False) or ""
         return {nic, f"{nic}~"} <= set(ports.split())
+
+    def renamed(self, node: str, nic: str = NIC) -> bool:
+        return any(line.startswith(f"{nic}~") for line in self.network(node))
 
     def files(self, node: str) -> str:
         """Names and times of all that a run may write on a node."""

@@ -123,12 +123,7 @@ def test_an_agent_killed_in_mid_move_leaves_nothing(bridges: Bridges) -> None:
     before = bridges.state()
     bridges.scene.at_step(FIRST, "renamed")
     run = bridges.start(run="killed")
-    await_that(
-        lambda: bridges.network(FIRST),
-        lambda lines: any(line.startswith(f"{NIC}~") for line in lines),
-        "the NIC is renamed",
-        180,
-    )
+    bridges.await_during(run, lambda: bridges.renamed(FIRST), "the NIC is renamed")
     ended = run.end()
     assert ended.code != 0
     ended.has("node1 restored itself at ", "Everything is as it was before.")
@@ -154,7 +149,7 @@ def test_vswitchd_killed_during_the_change_is_outlived(bridges: Bridges) -> None
     scene = bridges.scene
     scene.at_step(FIRST, "attached", "stop")
     run = bridges.start(run="vswitchd")
-    await_that(lambda: bridges.on_bridge(FIRST), bool, "the NIC is on the bridge", 180)
+    bridges.await_during(run, lambda: bridges.on_bridge(FIRST), "the NIC is on the bridge")
     scene.kill_vswitchd(FIRST)
     await_that(lambda: scene.flag(FIRST), lambda flag: flag is True, "the watchdog sets the flag")
     scene.kill_agent(FIRST, "CONT")
@@ -171,12 +166,7 @@ def test_a_node_that_reboots_in_mid_change_is_held_until_the_cause_is_gone(
     scene, before = bridges.scene, bridges.state()
     scene.at_step(FIRST, "moved", "stop")
     run = bridges.start(run="reboot", **PRIMARY)
-    await_that(
-        lambda: bridges.network(FIRST),
-        lambda lines: any(line.startswith("eth0~") for line in lines),
-        "the NIC is renamed",
-        180,
-    )
+    bridges.await_during(run, lambda: bridges.renamed(FIRST, "eth0"), "the NIC is renamed")
     scene.lab.kill(FIRST)
     seconds = scene.lab.start(FIRST)
     await_that(lambda: bridges.held(FIRST), bool, "kubelet is held")
@@ -201,7 +191,7 @@ def test_a_killed_controller_leaves_nodes_that_restore_themselves_and_a_rollback
     scene.behave(BUG)
     with Outage(scene.lab, ADDRESSES[FIRST]) as outage:
         run = bridges.start(run="dead", **PRIMARY)
-        await_that(lambda: scene.answers(FIRST), lambda there: not there, "node1 is cut off", 240)
+        bridges.await_during(run, lambda: not scene.answers(FIRST), "node1 is cut off")
         run.process.kill()
         run.process.wait()
         await_that(lambda: scene.answers(FIRST), bool, "it restores itself", TIMEOUT + MARGIN)
