@@ -39,7 +39,7 @@ def result(plan: Obj, outcomes: dict[str, Obj], healed: Obj, access: Obj) -> Obj
     elif "agents" in healed:
         lines += [_well(agent) for agent in healed["agents"]]
     elif any((outcomes.get(host) or {}).get("at") for host in plan["to_clear"]):
-        why = access.get("error") or "the cluster knows no Node or no Antrea of these hosts."
+        why = access.get("error") or "these hosts are no Nodes of a cluster with Antrea."
         lines.append(f"NOT SEEN  Whether the agents heal: {why}")
     lines += [f"LEFT TO YOU  {sentence}" for sentence in left]
     return {"lines": lines or ["Nothing was to be done."], "left": left}
