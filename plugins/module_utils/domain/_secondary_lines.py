@@ -31,7 +31,7 @@ def lines(
     found = _labelled("PLAN", what, width)
     changing = [name for name, node in decision.nodes.items() if node["changes"]]
     if changing:
-        found += _labelled("Window", _window(changing, decision.nodes, timeout), width)
+        found += _labelled("Window", _window(changing, decision, timeout), width)
     found += ["", *_table(decision, want)]
     for text in decision.warnings:
         found += _labelled("WARNING", text, width)
@@ -40,11 +40,15 @@ def lines(
     return found
 
 
-def _window(changing: list[str], nodes: dict[str, dict[str, Any]], timeout: int) -> str:
+def _window(changing: list[str], decision: domain.Decision, timeout: int) -> str:
+    nodes = decision.nodes
+    turn = "its agent is restarted"
+    if decision.via == domain.NODE_CONFIG:
+        turn = "its label is changed"
     text = (
         f"Checkpoints are armed on all {len(nodes)} nodes first. Then {len(changing)} nodes one "
-        f"after the other: its agent is restarted, and it is confirmed from outside within "
-        f"{timeout} s, or restores itself. The first failure stops, and everything goes back."
+        f"after the other: {turn}, and it is confirmed from outside within {timeout} s, or "
+        "restores itself. The first failure stops, and everything goes back."
     )
     living = [name for name in changing if nodes[name]["lifeline"]]
     if living:

@@ -109,6 +109,10 @@ def test_the_plan_says_what_moves_and_how_it_is_guarded() -> None:
     assert "The NIC that carries the node moves on w1." in text
     row = "w1 eth1 10.7.0.1/24 becomes eth1~ on br-sec; an internal port eth1 takes its addresses"
     assert row in text
+    assert "one after the other: its agent is restarted, and" in text
+    decision.via = rules.NODE_CONFIG
+    by_label = " ".join(" ".join(domain.lines(decision, ANTREA, want(), 90, 100)).split())
+    assert "one after the other: its label is changed, and" in by_label
 
 
 def test_refusals_and_warnings_are_marked() -> None:
