@@ -23,6 +23,7 @@ _TEXT_OPTIONS = frozenset(
     | {"--timeout", "--label", "--uid-owner", "--gid-owner", "-i", "-o"}
 )
 _SET_OPTIONS = frozenset({"--match-set", "--add-set", "--del-set", "--map-set"})
+_ACCOUNT_OPTION = frozenset({"--nfacct-name"})
 _QUOTED = "\0"
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 #: Printed for a table with native rules, and for one with base chains of a foreign kind.
@@ -54,6 +55,8 @@ class Rule(NamedTuple):
     target: str | None
     sets: tuple[str, ...]
     text: str
+    #: The nfacct objects that it counts in.
+    accounts: tuple[str, ...] = ()
 
 
 class Incompatible(NamedTuple):
@@ -130,7 +133,10 @@ def _rule(line: str, bare: str, number: int) -> Rule:
     sets: tuple[str, ...] = ()
     if "-set " in bare:
         sets = _values(words, _SET_OPTIONS)
-    return Rule(words[1], _target(words), sets, line)
+    accounts: tuple[str, ...] = ()
+    if "--nfacct-name " in bare:
+        accounts = _values(words, _ACCOUNT_OPTION)
+    return Rule(words[1], _target(words), sets, line, accounts)
 
 
 def _target(words: list[str]) -> str | None:

@@ -46,6 +46,8 @@ class Graph:
         self.foreign: list[save.Rule] = []
         #: Other people's rules that use kube-proxy's sets.
         self.foreign_sets: list[save.Rule] = []
+        #: kube-proxy's chain to how often its rules name each ipset and nfacct object.
+        self.named: dict[str, Counter[str]] = {}
         self.other_chains: Counter[str] = Counter()
         self.other_rules: Counter[str] = Counter()
         self.samples: dict[tuple[str, str], list[str]] = {}
@@ -68,8 +70,14 @@ class Graph:
             self.rules += 1
             if into is not None:
                 self.edges.setdefault(rule.chain, set()).add(into)
+            if rule.sets or rule.accounts:
+                used = self.named.setdefault(rule.chain, Counter())
+                used.update(rule.sets + rule.accounts)
             return
-        if into is not None and names.own_jump(self.table, rule.chain, into):
+        # A text with a line break cannot be told to iptables-restore: its rest would be a line of
+        # its own, a command. kube-proxy writes none.
+        own = into is not None and names.own_jump(self.table, rule.chain, into)
+        if own and "\n" not in rule.text:
             self.jumps.append(rule)
             return
         if into is not None:

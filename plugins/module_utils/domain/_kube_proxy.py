@@ -38,6 +38,8 @@ class IpSet(NamedTuple):
     name: str
     type: str
     entries: int
+    #: How many rules and lists of the kernel hold it.
+    references: int = 0
 
 
 class Observed(NamedTuple):

@@ -17,7 +17,7 @@ _LIST = nl.SUBSYS_IPSET << 8 | 7
 _PROTOCOL_VERSION = 6  # What every kernel that has ipset understands (linux/netfilter/ipset).
 _ATTR_PROTOCOL, _ATTR_SETNAME, _ATTR_TYPENAME, _ATTR_FLAGS, _ATTR_DATA, _ATTR_ADT = 1, 2, 3, 6, 7, 8
 _FLAG_LIST_HEADER = 1 << 2
-_DATA_IP, _DATA_PORT, _DATA_PROTOCOL, _DATA_ELEMENTS = 1, 4, 7, 24
+_DATA_IP, _DATA_PORT, _DATA_PROTOCOL, _DATA_ELEMENTS, _DATA_REFERENCES = 1, 4, 7, 24, 25
 _PROTOCOLS = {6: "TCP", 17: "UDP", 132: "SCTP"}
 
 
@@ -40,7 +40,8 @@ def sets(timeout: float = 10.0) -> list[IpSet]:
         header = dict(nl.attributes(values.get(_ATTR_DATA, b"")))
         entries = int.from_bytes(header.get(_DATA_ELEMENTS, b""), "big")
         name = nl.text(values.get(_ATTR_SETNAME, b""))
-        found.append(IpSet(name, nl.text(values[_ATTR_TYPENAME]), entries))
+        held = int.from_bytes(header.get(_DATA_REFERENCES, b""), "big")
+        found.append(IpSet(name, nl.text(values[_ATTR_TYPENAME]), entries, held))
     return found
 
 

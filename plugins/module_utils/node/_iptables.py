@@ -54,7 +54,7 @@ def gather(nft_tables: list[NftTable], deadline: float) -> tuple[list[Graph], li
             # load nft_compat only to find that out.
             graphs += chains_only(tables)
     for family, tool, legacy in FAMILIES:
-        if _legacy_tables(legacy):
+        if legacy_tables(legacy):
             graphs += _save("legacy", family, tool, deadline, errors, [])
     return graphs, errors
 
@@ -70,7 +70,7 @@ def chains_only(tables: list[NftTable]) -> list[Graph]:
     return graphs
 
 
-def _legacy_tables(name: str) -> list[str]:
+def legacy_tables(name: str) -> list[str]:
     try:
         with open(f"/proc/net/{name}", encoding="ascii", errors="replace") as file:
             return file.read().split()
@@ -91,7 +91,7 @@ def _save(
     try:
         command = find_save(backend, tool)
         with tempfile.TemporaryFile("w+b") as output:
-            _run(command, output, deadline, label)
+            run(command, output, deadline, label)
             output.seek(0)
             lines = (raw.decode("utf-8", "backslashreplace") for raw in output)
             graphs, incompatible, stopped = build(backend, family, lines)
@@ -114,20 +114,29 @@ def _save(
 def find_save(backend: str, tool: str) -> list[str]:
     """The command that saves ``tool``'s (iptables, ip6tables) rules of ``backend``.
 
+    Raises ToolError.
+    """
+    return find(backend, tool, "save")
+
+
+def find(backend: str, tool: str, verb: str) -> list[str]:
+    """The command of ``tool`` and ``backend`` that does ``verb`` (save, restore).
+
     Distributions differ: the plain name may be either back end. Raises ToolError.
     """
-    found = which(f"{tool}-{backend}-save")
+    found = which(f"{tool}-{backend}-{verb}")
     if found:
         return [found]
     multi = which(f"xtables-{backend}-multi")
     if multi:
-        return [multi, f"{tool}-save"]
-    plain = which(f"{tool}-save")
+        return [multi, f"{tool}-{verb}"]
+    plain = which(f"{tool}-{verb}")
     if plain and _backend_of(which(tool)) == backend:
         return [plain]
+    does = "list" if verb == "save" else "change"
     raise ToolError(
-        f"The {backend} back end holds {tool} rules, but no tool can list them: "
-        f"looked for {tool}-{backend}-save, xtables-{backend}-multi and {tool}-save. "
+        f"The {backend} back end holds {tool} rules, but no tool can {does} them: "
+        f"looked for {tool}-{backend}-{verb}, xtables-{backend}-multi and {tool}-{verb}. "
         "Install the distribution's iptables package."
     )
 
@@ -154,14 +163,20 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "LC_ALL": "C"}
 
 
-def _run(command: Iterable[str], output: IO[bytes], deadline: float, label: str) -> None:
-    """Run ``command`` into ``output``. Raises ToolError."""
+def run(
+    command: Iterable[str],
+    output: IO[bytes],
+    deadline: float,
+    label: str,
+    text: IO[bytes] | None = None,
+) -> None:
+    """Run ``command`` into ``output``, with ``text`` as its input. Raises ToolError."""
     arguments = list(command)
     left = max(0.1, deadline - time.monotonic())
     try:
         done = subprocess.run(
             arguments,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if text is None else text,
             stdout=output,
             stderr=subprocess.PIPE,
             timeout=left,
@@ -178,9 +193,10 @@ def _run(command: Iterable[str], output: IO[bytes], deadline: float, label: str)
             "Reinstall the distribution's iptables package."
         ) from exc
     if done.returncode:
-        text = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        reason = text[-1][:200] if text else f"exit status {done.returncode}"
-        raise ToolError(
-            f"{label} failed ({reason}): {arguments[0]}. "
-            "Run it by hand as root; without root, use 'become: true'."
-        )
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        lines = [line for line in said if not line.startswith("Try `")]
+        reason = lines[-1][:200] if lines else f"exit status {done.returncode}"
+        remedy = "Run it by hand as root; without root, use 'become: true'."
+        if text is not None:
+            remedy = "Something else changes these rules, or the tool cannot: see its message."
+        raise ToolError(f"{label} failed ({reason}): {arguments[0]}. {remedy}")

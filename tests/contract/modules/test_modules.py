@@ -47,6 +47,8 @@ CASES = {
     "cluster_info": Case({"host": "https://127.0.0.1:1", "api_key": SECRET, "required": False}),
     "flow_restore_guard": Case({"state": "absent"}),
     "kube_proxy_facts": Case(),
+    # Its changes need rules to remove: tests/integration/kube_proxy/test_rules_netns.py.
+    "kube_proxy_rules": Case({"run_id": "contract"}),
     # Without systemd, as here, a checkpoint can be armed nowhere: what is none can be removed.
     "network_checkpoint": Case({"state": "absent", "id": "contract"}),
     "nic_baseline": Case({"state": "recorded"}, changes=True),

@@ -36,7 +36,7 @@ def tools(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(_iptables, "_SBIN", ())
     monkeypatch.setattr(_nfnetlink, "may_ask", lambda module: True)
-    monkeypatch.setattr(_iptables, "_legacy_tables", lambda name: [])
+    monkeypatch.setattr(_iptables, "legacy_tables", lambda name: [])
 
     def add(name, script):
         path = tmp_path / name
@@ -76,7 +76,7 @@ def test_a_plain_name_of_the_other_back_end_is_not_asked(tools, tmp_path):
 
 
 def test_an_iptables_before_1_8_is_legacy(tools, monkeypatch):
-    monkeypatch.setattr(_iptables, "_legacy_tables", lambda name: ["nat"])
+    monkeypatch.setattr(_iptables, "legacy_tables", lambda name: ["nat"])
     tools("iptables", "echo 'iptables v1.6.1'")
     tools("iptables-save", f"printf '{SAVE}'")
     tools("ip6tables-legacy-save", f"printf '{SAVE}'")
@@ -224,7 +224,7 @@ def test_a_refusal_is_told_and_the_rest_is_read(monkeypatch):
 
     monkeypatch.setattr(_nfnetlink, "may_ask", lambda module: True)
     monkeypatch.setattr(_nfnetlink, "dump", refuse)
-    monkeypatch.setattr(_iptables, "_legacy_tables", lambda name: [])
+    monkeypatch.setattr(_iptables, "legacy_tables", lambda name: [])
     found = _kube_proxy.gather()
     assert len(found["errors"]) == 3
     for text in found["errors"]:
