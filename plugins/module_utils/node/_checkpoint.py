@@ -25,6 +25,8 @@ from ._program import ProgramError
 _LOCK_SECONDS = 5.0
 #: The whole of a restore: its own bounds, and the time that systemd needs to start it.
 _ROLL_BACK_SECONDS = 480.0
+#: A server of k3s says that it has started when its API answers.
+_START_SECONDS = 120.0
 #: What all of it needs on the disk, generously.
 _ROOM = 4 << 20
 
@@ -84,6 +86,12 @@ class Checkpoint:
                 "Use another id, or remove it with state: absent. Nothing was changed."
             )
         held = self._store.held()
+        if held is not None and not held.get("id"):
+            raise CheckpointError(
+                f"Something is held on this node, and {self._store.hold_file} does not say what "
+                "and why. Find that out, remove the file, and start what is stopped (kubelet). "
+                "Nothing was changed."
+            )
         if held is not None:
             raise CheckpointError(
                 f"Checkpoint '{held.get('id')}' holds {', '.join(held.get('units', []))} on this "
@@ -129,7 +137,7 @@ class Checkpoint:
         try:
             if hold:
                 units.install_hold(hold["units"])
-            units.install_boot(command)
+            units.install_boot(command, hold["units"] if hold else [])
             units.start_timer(self.name, timeout, [*command, "--restore", self.name])
             self._store.set_state(self.name, storing.ARMED)
         except (CheckpointError, OSError):
@@ -151,8 +159,12 @@ class Checkpoint:
                 content = self._store.load(self.name)
                 content.update(armed_monotonic=time.monotonic(), timeout=timeout)
                 self._store.rewrite(self.name, content)
-                units.stop_timer(self.name)
                 units.start_timer(self.name, timeout, [*content["program"], "--restore", self.name])
+                if units.fired(self.name):
+                    units.stop_timer(self.name)
+                    raise CheckpointError(
+                        f"Too late: the node is about to be restored to checkpoint '{self.name}'."
+                    )
         return self._result(Plan((step,)))
 
     def _armed_still(self) -> None:
@@ -164,7 +176,9 @@ class Checkpoint:
 
     def _install(self) -> str:
         data = _program.build("node._restore:main", _restore.MODULES)
-        return _program.install("restore", data, f"{self._store.root}/programs")
+        path = _program.install("restore", data, f"{self._store.root}/programs")
+        self._store.forget_programs("restore", path)
+        return path
 
     # -- confirmed ------------------------------------------------------------------------
 
@@ -185,7 +199,7 @@ class Checkpoint:
             with self._locked():
                 self._confirmable()
                 # From here on the restore program finds nothing to do, timer or not.
-                self._store.set_state(self.name, storing.CONFIRMED)
+                self._store.confirm(self.name)
                 self._take_away(hold)
         return self._result(plan)
 
@@ -245,10 +259,11 @@ class Checkpoint:
 
     def _run(self, command: list[str]) -> None:
         unit = units.name_of(self.name)
-        if units.timer_waits(self.name):
+        waiting = units.waiting_timers(self.name)
+        if waiting:
             # The timer's own service: never two at a time, and it outlives this connection.
             code, said = units.run(
-                "systemctl", "start", f"{unit}.service", timeout=_ROLL_BACK_SECONDS
+                "systemctl", "start", f"{waiting[0]}.service", timeout=_ROLL_BACK_SECONDS
             )
         else:
             words = (
@@ -268,7 +283,7 @@ class Checkpoint:
                 f"The restore of checkpoint '{self.name}' did not complete ({state}): {left}. See "
                 "'journalctl -t k8snet' on the node."
             )
-        units.run("systemctl", "stop", f"{unit}.timer")
+        units.stop_timer(self.name)
 
     # -- absent ---------------------------------------------------------------------------
 
@@ -304,10 +319,10 @@ class Checkpoint:
         if hold is None:
             return
         if mine:
-            os.unlink(self._store.hold_file)
+            self._store.lift()
         units.remove_hold(hold["units"])
         for unit in hold["active"] if mine else ():
-            code, said = units.run("systemctl", "start", units.full(unit))
+            code, said = units.run("systemctl", "start", units.full(unit), timeout=_START_SECONDS)
             if code:
                 raise CheckpointError(
                     f"The hold is lifted, but {unit} does not start: {said}. See 'systemctl status "

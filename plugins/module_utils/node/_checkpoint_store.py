@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import json
 import os
 import re
@@ -75,16 +76,25 @@ class Store:
         return next((name for name in self.names() if self.state(name) in OPEN), None)
 
     def state(self, name: str) -> str | None:
-        """Return the word of a checkpoint, None when there is none."""
+        """Return the word of a checkpoint, None when there is none.
+
+        Raises CheckpointError: one that cannot be read is not one that is not there.
+        """
         for path in (f"{self._fallback}/{name}.state", f"{self.path(name)}/state"):
-            data = _read(path)
-            if data is not None:
-                return data.decode("ascii", "replace").strip() or PREPARING
+            try:
+                data = _content(path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise CheckpointError(
+                    f"{path} cannot be read: {error.strerror or error}. {_remedy(error)}"
+                ) from None
+            return data.decode("ascii", "replace").strip() or PREPARING
         return None
 
     def set_state(self, name: str, word: str) -> None:
         """Overwrite the word in place. Raises OSError when nowhere can be written."""
-        data = word.ljust(_WIDTH - 1).encode() + b"\n"
+        data = _word(word)
         try:
             _overwrite(f"{self.path(name)}/state", data)
         except OSError:
@@ -98,6 +108,19 @@ class Store:
         with contextlib.suppress(OSError):
             os.unlink(f"{self._fallback}/{name}.state")
 
+    def confirm(self, name: str) -> None:
+        """Say for good that nothing is to be restored. Raises CheckpointError.
+
+        Not beside the checkpoint: after a boot that would be forgotten, and the node restored.
+        """
+        try:
+            _overwrite(f"{self.path(name)}/state", _word(CONFIRMED))
+        except OSError as error:
+            raise CheckpointError(
+                f"Checkpoint '{name}' cannot be confirmed for good: {self.path(name)} cannot be "
+                f"written: {error.strerror or error}. {_remedy(error)} It stays armed."
+            ) from None
+
     def create(self, name: str, content: dict[str, Any], hold: dict[str, Any] | None) -> None:
         """Write a checkpoint that is not armed yet. Raises CheckpointError; leaves nothing then."""
         path = self.path(name)
@@ -109,7 +132,7 @@ class Store:
                 if hold is not None:
                     _program.write(folder, "hold", _json(hold))
                 _program.write(folder, "checkpoint.json", _json(content))
-                _program.write(folder, "state", PREPARING.ljust(_WIDTH - 1).encode() + b"\n")
+                _program.write(folder, "state", _word(PREPARING))
             finally:
                 os.close(folder)
         except OSError as error:
@@ -161,6 +184,30 @@ class Store:
         with contextlib.suppress(FileExistsError):
             os.link(f"{self.path(name)}/hold", self.hold_file)
         synced(self.root)
+
+    def lift(self) -> None:
+        """Take the hold off. Raises CheckpointError."""
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.hold_file)
+        except OSError as error:
+            raise CheckpointError(
+                f"{self.hold_file} cannot be removed: {error.strerror or error}. {_remedy(error)}"
+            ) from None
+
+    def forget_programs(self, name: str, keep: str) -> None:
+        """Remove former programs, so that a console's pattern finds one.
+
+        What a checkpoint that was restored in part is finished with stays.
+        """
+        kept = {keep}
+        for other in self.names():
+            with contextlib.suppress(CheckpointError):
+                kept.update(self.load(other)["program"] if self.state(other) == FAILED else ())
+        for path in glob.glob(f"{glob.escape(os.path.dirname(keep))}/{name}-*.pyz"):
+            if path not in kept:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
 
     def report(self, name: str) -> dict[str, Any] | None:
         """Return what the restore program said that it did."""
@@ -242,6 +289,10 @@ def _flock(handle: int, timeout: float) -> bool:
             return True
 
 
+def _word(word: str) -> bytes:
+    return word.ljust(_WIDTH - 1).encode() + b"\n"
+
+
 def _json(content: Any) -> bytes:
     return json.dumps(content, indent=1, sort_keys=True).encode() + b"\n"
 
@@ -253,11 +304,15 @@ def _parse(data: bytes | None) -> Any:
         return None
 
 
+def _content(path: str) -> bytes:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        return file.read(_LIMIT)
+
+
 def _read(path: str) -> bytes | None:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            return file.read(_LIMIT)
+        return _content(path)
     except OSError:
         return None
 
@@ -265,7 +320,8 @@ def _read(path: str) -> bytes | None:
 def _overwrite(path: str, data: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        os.pwrite(handle, data, 0)
+        if os.pwrite(handle, data, 0) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.ftruncate(handle, len(data))
         os.fsync(handle)
     finally:
@@ -281,4 +337,6 @@ def _remedy(error: OSError) -> str:
         return "The disk is read-only: see the kernel's log, repair it and mount it writable."
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return "A symbolic link or file stands in its place, which is not followed: remove it."
+    if error.errno == errno.EIO:
+        return "The disk is failing: see the kernel's log."
     return "Make the folder writable."

@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import time
 
 from . import _program
 from ._checkpoint_store import ROOT, CheckpointError, synced
@@ -18,6 +19,8 @@ BOOT_UNIT = "k8snet-restore-boot.service"
 UNITS = "/etc/systemd/system"
 DROP_IN = "90-k8snet-hold.conf"
 _TIMEOUT = 30.0
+#: What starts a node's agents, by the name that each distribution gives it.
+_STARTERS = ("kubelet", "k3s", "k3s-agent", "rke2-server", "rke2-agent")
 #: Longer than the restore program's own bounds together, so that it ends by itself.
 RESTORE_SECONDS = 420
 
@@ -27,7 +30,7 @@ Description=Restore the network that an unconfirmed change left behind
 # What configures the network has done so: it is repaired, not raced.
 After=network.target systemd-networkd.service NetworkManager.service networking.service
 After=openvswitch-switch.service openvswitch.service ovs-vswitchd.service
-Before=kubelet.service
+Before={before}
 RequiresMountsFor={root}
 
 [Service]
@@ -98,18 +101,28 @@ def _do(what: str, *words: str) -> str:
     return said
 
 
+def timers(checkpoint: str) -> tuple[str, str]:
+    """The names that a checkpoint's timer may have: one that is begun anew has the other one."""
+    return name_of(checkpoint), f"{name_of(checkpoint)}:again"
+
+
 def start_timer(checkpoint: str, seconds: int, command: list[str]) -> None:
     """Start the timer, counted by the clock that no one can set, and see that it is scheduled.
 
-    Raises CheckpointError.
+    It takes the place of one that waits, which is stopped when the new one stands: whatever dies
+    in between, the node has a timer. Raises CheckpointError.
     """
-    unit = name_of(checkpoint)
+    names = timers(checkpoint)
+    waiting = waiting_timers(checkpoint)
+    unit = next((name for name in names if name not in waiting), names[1])
+    if unit in waiting:
+        _stop(unit)
     run("systemctl", "reset-failed", f"{unit}.timer", f"{unit}.service")
     _do(
         "start the timer",
         "systemd-run",
         f"--unit={unit}",
-        f"--on-active={seconds}s",
+        f"--on-startup={_since_startup() + seconds * 1000000}us",
         "--timer-property=AccuracySec=100ms",
         "--service-type=oneshot",
         f"--property=TimeoutStartSec={RESTORE_SECONDS}",
@@ -119,37 +132,74 @@ def start_timer(checkpoint: str, seconds: int, command: list[str]) -> None:
         f"--description=Restore the network unless {checkpoint} is confirmed",
         *command,
     )
-    if not timer_waits(checkpoint):
+    if not _waits(unit):
         raise CheckpointError(
             f"The timer {unit}.timer was started and does not wait: see 'systemctl status "
             f"{unit}.timer' and 'journalctl -u {unit}.timer' on the node. Nothing was changed."
         )
+    for former in waiting:
+        if former != unit:
+            _stop(former)
 
 
-def timer_waits(checkpoint: str) -> bool:
-    """Whether the timer is scheduled, as systemd says itself."""
+def _since_startup() -> int:
+    """Microseconds since systemd was started, by the clock that no one can set.
+
+    A time from the timer's own start would begin anew with every daemon-reload (tried).
+    """
+    asked = "UserspaceTimestampMonotonic"
+    said = _do("ask systemd when it was started", "systemctl", "show", f"--property={asked}")
+    started = said.partition("=")[2]
+    if not started.isdigit():
+        raise CheckpointError(f"systemd does not say when it was started ({asked}): {said}")
+    return int(time.monotonic() * 1000000) - int(started)
+
+
+def waiting_timers(checkpoint: str) -> list[str]:
+    """Units of a checkpoint's timers that are scheduled, as systemd says itself."""
+    return [unit for unit in timers(checkpoint) if _waits(unit)]
+
+
+def _waits(unit: str) -> bool:
     properties = "--property=SubState,NextElapseUSecMonotonic"
-    said = run("systemctl", "show", f"{name_of(checkpoint)}.timer", properties)[1].splitlines()
+    said = run("systemctl", "show", f"{unit}.timer", properties)[1].splitlines()
     told = dict(line.partition("=")[::2] for line in said)
     scheduled = told.get("NextElapseUSecMonotonic", "") not in ("", "0", "infinity")
     return told.get("SubState") == "waiting" and scheduled
 
 
+def fired(checkpoint: str) -> bool:
+    """Whether a timer of a checkpoint has gone off: its service runs, or waits for the lock."""
+    asked = [f"{unit}.service" for unit in timers(checkpoint)]
+    return "activating" in run("systemctl", "is-active", *asked)[1].split()
+
+
 def stop_timer(checkpoint: str) -> None:
     """Take the timer away. Raises CheckpointError when it is still scheduled after that."""
-    unit = name_of(checkpoint)
+    for unit in timers(checkpoint):
+        _stop(unit)
+
+
+def _stop(unit: str) -> None:
     said = run("systemctl", "stop", f"{unit}.timer")[1]
-    if timer_waits(checkpoint):
+    if _waits(unit):
         raise CheckpointError(
             f"The timer {unit}.timer cannot be stopped ({said}). Stop it on the node: "
             f"systemctl stop {unit}.timer"
         )
 
 
-def install_boot(command: list[str]) -> None:
-    """Install and enable the unit that restores after a boot. Raises CheckpointError."""
+def install_boot(command: list[str], held: list[str]) -> None:
+    """Install and enable the unit that restores after a boot. Raises CheckpointError.
+
+    :param held: units that a restore holds: they start after it as those that start agents do.
+    """
     text = _HEAD + _BOOT.format(
-        python=command[0], program=command[2], root=ROOT, seconds=RESTORE_SECONDS
+        python=command[0],
+        program=command[2],
+        root=ROOT,
+        seconds=RESTORE_SECONDS,
+        before=" ".join(dict.fromkeys(map(full, (*_STARTERS, *held)))),
     )
     _write(f"{UNITS}/{BOOT_UNIT}", text)
     _do("reload systemd's units", "systemctl", "daemon-reload")
@@ -173,7 +223,6 @@ def install_hold(units: list[str], root: str = ROOT) -> None:
     """Install the drop-ins that keep units stopped while the hold is on. Raises CheckpointError."""
     for unit in units:
         text = _HEAD + _HOLD.format(root=root, unit=unit)
-        os.makedirs(f"{UNITS}/{full(unit)}.d", mode=0o755, exist_ok=True)
         _write(f"{UNITS}/{full(unit)}.d/{DROP_IN}", text)
     _do("reload systemd's units", "systemctl", "daemon-reload")
 
@@ -183,7 +232,7 @@ def remove_hold(units: list[str]) -> bool:
     found = False
     for unit in units:
         folder = f"{UNITS}/{full(unit)}.d"
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             os.unlink(f"{folder}/{DROP_IN}")
             found = True
         with contextlib.suppress(OSError):
@@ -205,6 +254,7 @@ def active(unit: str) -> bool:
 
 def _write(path: str, text: str) -> None:
     try:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             _program.write(folder, os.path.basename(path), text.encode(), mode=0o644)

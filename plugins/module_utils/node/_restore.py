@@ -161,8 +161,12 @@ def _locked(store: Store, name: str) -> int:
     }
     _mark(store, name, storing.RESTORING)
     say(f"Restoring the network as checkpoint {name} saved it.")
-    report["held"] = hold(store, name)
     ok = False
+    try:
+        # Before all else, but nothing that befalls it may keep the network from being restored.
+        report["held"] = hold(store, name)
+    except Exception as error:
+        say(f"The actor cannot be held: {type(error).__name__}: {error}.")
     try:
         content = store.load(name)
         work = Restorer(content["saved"], content.get("socket"), say)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 from ansible_collections.k8snet.cni.plugins.module_utils.node import (
     _checkpoint,
     _checkpoint_read,
+    _checkpoint_store,
     _restore,
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.node import _checkpoint_units as units
@@ -47,11 +50,18 @@ def store(tmp_path):
 def calls(monkeypatch):
     """systemd, played: everything works, and what was asked is told."""
     said = []
+    timers = set()
 
     def run(*words, timeout=0):
         said.append(" ".join(words))
+        if words[0] == "systemd-run":
+            timers.add(words[1].partition("=")[2] + ".timer")
+        if "stop" in words:
+            timers.difference_update(words)
+        if "--property=UserspaceTimestampMonotonic" in words:
+            return 0, "UserspaceTimestampMonotonic=2000000"
         waits = "SubState=waiting\nNextElapseUSecMonotonic=5min"
-        return 0, waits if "show" in words and "stop" not in str(said) else ""
+        return 0, waits if "show" in words and timers & set(words) else ""
 
     monkeypatch.setattr(units, "run", run)
     monkeypatch.setattr(units, "running", lambda: True)
@@ -84,10 +94,17 @@ def files(folder):
     return found
 
 
+def seconds_of(calls):
+    """How long the last timer that was started waits, from now on."""
+    since_startup = re.findall(r"--on-startup=([0-9]+)us", "\n".join(calls))[-1]
+    return 2 + int(since_startup) / 1e6 - time.monotonic()
+
+
 def test_armed_confirmed_removed(store, calls, etc):
     done = arm(store, hold=HOLD)
     assert done["checkpoint"]["state"] == "armed"
-    assert any("--on-active=60s" in call and "AccuracySec=100ms" in call for call in calls)
+    assert any("AccuracySec=100ms" in call for call in calls)
+    assert seconds_of(calls) == pytest.approx(60, abs=20)
     assert (etc / "k8snet-restore-boot.service").exists()
     assert (etc / "kubelet.service.d" / units.DROP_IN).exists()
     assert act(store, "confirm")["changed"]
@@ -126,7 +143,7 @@ def test_a_timer_that_does_not_start_leaves_nothing(store, calls, etc, monkeypat
     def run(*words, timeout=0):
         if words[0] == "systemd-run":
             return 1, "Failed to start transient timer unit"
-        return (0, "") if "show" in words else played(*words)
+        return played(*words)
 
     monkeypatch.setattr(units, "run", run)
     with pytest.raises(CheckpointError, match="Failed to start the timer"):
@@ -136,10 +153,125 @@ def test_a_timer_that_does_not_start_leaves_nothing(store, calls, etc, monkeypat
 
 
 def test_a_timer_that_systemd_does_not_schedule_is_no_timer(store, calls, etc, monkeypatch):
-    monkeypatch.setattr(units, "run", lambda *_words, timeout=0: (0, "SubState=dead"))
+    monkeypatch.setattr(units, "_waits", lambda _unit: False)
     with pytest.raises(CheckpointError, match="was started and does not wait"):
         arm(store)
     assert store.names() == []
+
+
+def waiting():
+    return units.waiting_timers("a")
+
+
+def test_time_that_begins_anew_leaves_one_timer_at_any_moment(store, calls, etc):
+    arm(store)
+    for _time in range(3):
+        del calls[:]
+        _checkpoint.Checkpoint("a", False, store).renew(90)
+        assert len(waiting()) == 1
+        steps = [c for c in calls if c.startswith(("systemd-run", "systemctl stop"))]
+        assert [step.split()[0] for step in steps] == ["systemd-run", "systemctl"]
+    act(store, "confirm")
+    assert waiting() == []
+
+
+def test_time_that_cannot_begin_anew_goes_on_as_it_was(store, calls, etc, monkeypatch):
+    arm(store)
+    played = units.run
+
+    def run(*words, timeout=0):
+        return (1, "no bus") if words[0] == "systemd-run" else played(*words)
+
+    monkeypatch.setattr(units, "run", run)
+    with pytest.raises(CheckpointError, match="no bus"):
+        _checkpoint.Checkpoint("a", False, store).renew(90)
+    assert waiting() == ["k8snet-restore-a"]
+
+
+def test_time_does_not_begin_anew_once_the_timer_has_gone_off(store, calls, etc, monkeypatch):
+    arm(store)
+    played = units.run
+
+    def run(*words, timeout=0):
+        return (0, "activating") if "is-active" in words else played(*words)
+
+    monkeypatch.setattr(units, "run", run)
+    with pytest.raises(CheckpointError, match="Too late"):
+        _checkpoint.Checkpoint("a", False, store).renew(90)
+    assert waiting() == []
+
+
+def test_a_timer_that_a_killed_run_left_gives_way(store, calls, etc):
+    units.start_timer("a", 900, ["true"])
+    arm(store)
+    assert len(waiting()) == 1
+    assert seconds_of(calls) == pytest.approx(60, abs=20)
+
+
+def test_what_cannot_be_kept_over_a_boot_is_not_confirmed(store, calls, etc, monkeypatch):
+    arm(store)
+
+    def refuse(*_words):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(_checkpoint_store, "_overwrite", refuse)
+    with pytest.raises(CheckpointError, match=r"cannot be confirmed for good.*It stays armed"):
+        act(store, "confirm")
+    assert (store.state("a"), len(waiting())) == ("armed", 1)
+
+
+def test_a_drop_in_that_cannot_be_written_is_said_and_leaves_nothing(store, calls, etc):
+    (etc / "kubelet.service.d").write_text("a file in the folder's place")
+    with pytest.raises(CheckpointError, match=r"kubelet\.service\.d.* cannot be written"):
+        arm(store, hold=HOLD)
+    assert store.names() == []
+    assert [path.name for path in etc.iterdir()] == ["kubelet.service.d"]
+
+
+def test_after_a_boot_all_that_starts_agents_waits_for_the_restore(store, calls, etc):
+    arm(store, hold={"units": ["my-kubelet"], "processes": []})
+    text = (etc / "k8snet-restore-boot.service").read_text()
+    before = next(line for line in text.splitlines() if line.startswith("Before="))
+    assert {"kubelet.service", "k3s.service", "rke2-agent.service", "my-kubelet.service"} <= {
+        *before.partition("=")[2].split()
+    }
+
+
+def test_a_checkpoint_that_cannot_be_read_is_not_one_that_is_not_there(store, calls, etc):
+    arm(store)
+    os.unlink(f"{store.base}/a/state")
+    os.symlink("/nowhere", f"{store.base}/a/state")
+    for verb in ("confirm", "remove", "roll_back"):
+        with pytest.raises(CheckpointError, match="state cannot be read"):
+            act(store, verb)
+
+
+def test_one_program_is_there_whatever_versions_came_before(store, calls, etc):
+    arm(store)
+    program = store.load("a")["program"][2]
+    act(store, "confirm")
+    for name in ("restore-000000000000.pyz", "flow-restore-guard-000000000000.pyz"):
+        with open(f"{store.root}/programs/{name}", "wb"):
+            pass
+    arm(store, name="b")
+    left = sorted(os.listdir(f"{store.root}/programs"))
+    assert left == ["flow-restore-guard-000000000000.pyz", os.path.basename(program)]
+
+
+def test_a_hold_that_says_nothing_is_told_with_its_file(store, calls, etc):
+    os.makedirs(store.root)
+    with open(store.hold_file, "wb"):
+        pass
+    with pytest.raises(CheckpointError, match=r"k8snet/hold does not say.*remove the file"):
+        arm(store)
+
+
+def test_a_restore_goes_on_when_the_actor_cannot_be_held(store, calls, etc):
+    arm(store, hold=HOLD)
+    with open(f"{store.base}/a/hold", "w", encoding="utf-8") as file:
+        file.write('{"id": "a"}')
+    assert _restore.restore(store, "a") == 0
+    assert store.state("a") == "rolled_back"
 
 
 @pytest.mark.parametrize("seconds", [-1, 0, 19, 86401])
