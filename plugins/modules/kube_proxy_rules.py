@@ -11,7 +11,8 @@ short_description: Remove what kube-proxy left on a node, and nothing else
 version_added: 0.1.0
 description:
   - Removes kube-proxy's chains and jumps from both iptables back ends and both families, the cluster's IPVS virtual servers,
-    C(kube-ipvs0), kube-proxy's ipsets, nftables tables and nfacct objects; on request it resets kernel settings.
+    C(kube-ipvs0), kube-proxy's ipsets, nftables tables and nfacct objects; on request also kernel settings and stale
+    entries of the connection tracking.
   - Chains are recognised by their exact names, and per-service ones by prefix and 16 characters of base32; never by a
     comment. Rules of kubelet, CRI-O, kube-router, Calico, Antrea and others stay, and keep their counters. The legacy tools
     zero the counters of the built-in chains' policies with whatever they do, here too.
@@ -67,6 +68,17 @@ options:
       - net.ipv4.vs.expire_nodest_conn
       - net.ipv4.vs.expire_quiescent_template
     default: []
+  stale_conntrack:
+    description:
+      - Also deletes the host's UDP entries of the connection tracking that still lead a Service of O(service_cidrs) or a
+        NodePort to one of kube-proxy's end points. TCP connections are never cut.
+      - Run it after the rules have gone and when another proxy serves; until then new entries of the kind are made.
+    type: bool
+    default: false
+  node_ports:
+    description: The cluster's range of NodePorts, for O(stale_conntrack).
+    type: str
+    default: 30000-32767
   allow_running:
     description:
       - Goes on although a process named kube-proxy runs in the node's network. It will make its rules again.
@@ -169,6 +181,8 @@ ARGUMENTS: dict[str, Any] = {
         "choices": sorted(domain.KERNEL_DEFAULTS),
         "default": [],
     },
+    "stale_conntrack": {"type": "bool", "default": False},
+    "node_ports": {"type": "str", "default": "30000-32767"},
     "allow_running": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 300},
 }
@@ -191,7 +205,19 @@ def request_of(params: dict[str, Any]) -> domain.Request:
         if network.prefixlen == 0:
             raise RulesError(f"service_cidrs: '{text}' is every address, so everybody's server.")
         networks.append(network)
-    return domain.Request(tuple(networks), tuple(dict.fromkeys(params["reset_sysctls"])))
+    if params["stale_conntrack"] and not networks:
+        raise RulesError("stale_conntrack needs service_cidrs: without them no Service is known.")
+    settings = tuple(dict.fromkeys(params["reset_sysctls"]))
+    ports = range_of(params["node_ports"])
+    return domain.Request(tuple(networks), settings, params["stale_conntrack"], ports)
+
+
+def range_of(text: str) -> range:
+    """Return a range of ports. Raises RulesError."""
+    found = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]) <= 65535:
+        raise RulesError(f"node_ports: '{text}' is no range of ports such as 30000-32767.")
+    return range(int(found[1]), int(found[2]) + 1)
 
 
 def shown(outcome: _kube_rules_apply.Outcome) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_cha
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_ipvs as ipvs
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_proxy as facts
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_graph import Graph
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_rules_flows import Flow, stale
 
 #: kube-proxy's counters (``pkg/proxy/metrics``).
 ACCOUNTS = frozenset({"ct_state_invalid_dropped_pkts", "localhost_nps_accepted_pkts"})
@@ -52,6 +53,9 @@ class Request(NamedTuple):
 
     service_cidrs: tuple[IPv4Network | IPv6Network, ...] = ()
     reset_sysctls: tuple[str, ...] = ()
+    #: Whether entries of the connection tracking go, and which ports are NodePorts.
+    stale_conntrack: bool = False
+    node_ports: range = range(30000, 32768)
 
 
 class Seen(NamedTuple):
@@ -59,6 +63,7 @@ class Seen(NamedTuple):
 
     observed: facts.Observed = facts.Observed()
     accounts: Sequence[Account] = ()
+    flows: Sequence[Flow] = ()
 
 
 class TableChange(NamedTuple):
@@ -95,6 +100,7 @@ class Removal(NamedTuple):
     accounts: tuple[str, ...] = ()
     nft_tables: tuple[facts.NftTable, ...] = ()
     sysctls: tuple[tuple[str, int, int], ...] = ()
+    flows: tuple[Flow, ...] = ()
     kept: tuple[Kept, ...] = ()
 
 
@@ -122,6 +128,7 @@ def decide(seen: Seen, request: Request) -> Removal:
             if t.name == names.NFT_TABLE and t.family in ("ip", "ip6")
         ),
         sysctls=tuple(_sysctls(observed.sysctls, request.reset_sysctls)),
+        flows=tuple(_stale(seen, request)),
         kept=tuple(
             Kept("nfacct" if name in ACCOUNTS else "ipset", name, why) for name, why in kept.items()
         ),
@@ -192,6 +199,10 @@ def plan(removal: Removal) -> Plan:
         steps.append(Step(text, target, _lines([table.name])))
     for key, before, after in removal.sysctls:
         steps.append(Step(f"Set {key} to {after}", key, f"{before}\n", f"{after}\n"))
+    if removal.flows:
+        seen = _some([str(flow) for flow in removal.flows])
+        text = f"Delete {len(removal.flows)} stale UDP entries of the connection tracking"
+        steps.append(Step(text, "conntrack", seen))
     return Plan(tuple(steps))
 
 
@@ -258,6 +269,13 @@ def _servers(observed: facts.Observed, request: Request) -> list[ipvs.VirtualSer
 
 def _within(address: str | None, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
     return address is not None and any(ip_address(address) in network for network in networks)
+
+
+def _stale(seen: Seen, request: Request) -> list[Flow]:
+    if not request.stale_conntrack:
+        return []
+    local = seen.observed.local_addresses
+    return stale(seen.flows, request.service_cidrs, request.node_ports, local)
 
 
 def _sysctls(

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import subprocess
@@ -18,10 +19,12 @@ from typing import Any, NamedTuple, NoReturn
 from ansible_collections.k8snet.cni.plugins.module_utils._plan import Plan, Step
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_proxy as facts
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_rules_plan as domain
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_rules_flows import Flow
 from ansible_collections.k8snet.cni.plugins.module_utils.node import (
     _iptables,
     _ipvs,
     _kube_proxy,
+    _kube_rules_conntrack,
     _kube_rules_netlink,
     _kube_rules_read,
     _nfnetlink,
@@ -64,7 +67,7 @@ def run(
     request: domain.Request, run_id: str, timeout: float, write: bool, allow_running: bool
 ) -> Outcome:
     """Read, decide, and with ``write`` remove. Raises RulesError, PartlyDone."""
-    reading = _kube_rules_read.read(timeout)
+    reading = _kube_rules_read.read(timeout, request.stale_conntrack)
     observed = reading.seen.observed
     removal = domain.decide(reading.seen, request)
     plan = domain.plan(removal)
@@ -177,7 +180,18 @@ def _actions(removal: domain.Removal) -> list[Callable[[], None]]:
         actions.append(lambda t=table: nl.delete_table(t.family, t.name))  # type: ignore[misc]
     for key, _before, after in removal.sysctls:
         actions.append(lambda k=key, v=after: _set(k, v))  # type: ignore[misc]
+    if removal.flows:
+        actions.append(lambda: _forget(removal.flows))
     return actions
+
+
+def _forget(flows: tuple[Flow, ...]) -> None:
+    for flow in flows:
+        try:
+            _kube_rules_conntrack.delete(flow)
+        except _nfnetlink.NetlinkError as exc:
+            if exc.code != errno.ENOENT:  # it ran out meanwhile
+                raise
 
 
 def _each(delete: Callable[[str], None], names: list[str]) -> None:

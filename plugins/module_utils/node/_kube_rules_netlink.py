@@ -45,7 +45,7 @@ def delete_set(name: str) -> None:
     """Destroy an ipset. Raises NetlinkError."""
     payload = nl.netfilter(socket.AF_INET) + nl.attribute(1, bytes([6]))
     payload += nl.attribute(2, _named(name))
-    _released(lambda: _command(nl.NETLINK_NETFILTER, _IPSET_DESTROY, payload))
+    _released(lambda: command(nl.NETLINK_NETFILTER, _IPSET_DESTROY, payload))
 
 
 def delete_table(family: str, name: str) -> None:
@@ -77,7 +77,7 @@ def accounts(timeout: float = 10.0) -> list[Account]:
 def delete_account(name: str) -> None:
     """Delete an nfacct object. Raises NetlinkError."""
     payload = nl.netfilter(0) + nl.attribute(_ACCT_NAME, _named(name))
-    _released(lambda: _command(nl.NETLINK_NETFILTER, _ACCT_DEL, payload))
+    _released(lambda: command(nl.NETLINK_NETFILTER, _ACCT_DEL, payload))
 
 
 def delete_servers(servers: tuple[VirtualServer, ...]) -> None:
@@ -124,7 +124,7 @@ def delete_link(name: str) -> None:
     index = _index(name)
     if index is not None:
         with _gone_is_fine():
-            _command(nl.NETLINK_ROUTE, _RTM_DELLINK, _link(index))
+            command(nl.NETLINK_ROUTE, _RTM_DELLINK, _link(index))
 
 
 def _link(index: int) -> bytes:
@@ -175,7 +175,8 @@ def _socket(protocol: int) -> socket.socket:
     return channel
 
 
-def _command(protocol: int, kind: int, payload: bytes) -> None:
+def command(protocol: int, kind: int, payload: bytes) -> None:
+    """Send one request and wait for its answer. Raises NetlinkError."""
     try:
         with contextlib.closing(_socket(protocol)) as channel:
             _ask(channel, kind, payload)

@@ -18,11 +18,13 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_pro
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_rules_plan as domain
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_graph import Graph, build
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_ipvs import NodePort
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_rules_flows import Flow
 from ansible_collections.k8snet.cni.plugins.module_utils.node import (
     _ipset,
     _iptables,
     _ipvs,
     _kube_proxy,
+    _kube_rules_conntrack,
     _kube_rules_netlink,
     _nfnetlink,
     _nft,
@@ -43,7 +45,7 @@ class Reading(NamedTuple):
     saves: dict[tuple[str, str], IO[bytes]]
 
 
-def read(timeout: float) -> Reading:
+def read(timeout: float, conntrack: bool = False) -> Reading:
     """Read everything, or raise RulesError: half of the truth is no base for a removal."""
     deadline = time.monotonic() + timeout
 
@@ -78,7 +80,10 @@ def read(timeout: float) -> Reading:
         sysctls=_sysctl.read(),
         running=running(),
     )
-    return Reading(domain.Seen(observed, accounts), saves)
+    flows: list[Flow] = []
+    if conntrack:
+        flows = _asked("tracked connections", lambda: _kube_rules_conntrack.flows(left()))
+    return Reading(domain.Seen(observed, accounts, flows), saves)
 
 
 def _places(tables: list[facts.NftTable]) -> list[tuple[str, str]]:

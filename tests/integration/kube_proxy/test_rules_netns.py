@@ -286,7 +286,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.node import _kube_rules
 from ansible_collections.k8snet.cni.plugins.module_utils.node import _nfnetlink as nl
 try:
     for name in sys.argv[2:]:
-        k._command(nl.NETLINK_NETFILTER, 7 << 8, nl.netfilter(0) + nl.attribute(1, k._named(name)))
+        k.command(nl.NETLINK_NETFILTER, 7 << 8, nl.netfilter(0) + nl.attribute(1, k._named(name)))
     if sys.argv[1] == "list":
         print(*sorted(a.name for a in k.accounts()))
 except nl.NetlinkError as exc:
@@ -409,3 +409,61 @@ def test_without_room_for_the_evidence_nothing_is_touched(node, name):
     assert "Nothing was changed" in found["msg"]
     assert found["changed"] is False
     assert everything(node, name) == before
+
+
+FLOWS = """
+import socket, sys
+from ansible_collections.k8snet.cni.plugins.module_utils.node import _kube_rules_conntrack as c
+if sys.argv[1] == "send":
+    for word in sys.argv[2:]:
+        kind, address, port = word.split(",")
+        kind = socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
+        made = socket.socket(socket.AF_INET, kind)
+        made.setblocking(False)
+        made.connect_ex((address, int(port)))
+        if kind == socket.SOCK_DGRAM:
+            made.send(b"x")
+print(*sorted(f"{f.protocol},{f.destination},{f.port},{f.answerer}" for f in c.flows()))
+"""
+
+
+def flows(node, *words):
+    return node.run("python3", "-c", FLOWS, *words, env={"PYTHONPATH": COLLECTIONS}).split()
+
+
+@pytest.mark.skipif(bool(LACKS["nft"]), reason=str(LACKS["nft"]))
+def test_stale_udp_entries_go_when_asked_and_no_others(node):
+    node.run("ip", "address", "add", "192.0.2.1/32", "dev", "lo")
+    node.run("ip", "route", "add", "local", "10.96.0.0/16", "dev", "lo")
+    node.run("ip", "route", "add", "local", "169.254.0.0/16", "dev", "lo")
+    node.run("sysctl", "-qw", "net.netfilter.nf_conntrack_udp_timeout=600")
+    lines = ["*nat", *(f"-A OUTPUT {rule}" for rule in LEADING), "COMMIT"]
+    # Unanswered, so that the entry of a TCP connection stays.
+    lines += ["*filter", "-A INPUT -p tcp -j DROP", "COMMIT\n"]
+    restore(node, "nft", "ip", "\n".join(lines))
+    words = ["udp,10.96.0.10,53", "tcp,10.96.0.10,53", "udp,10.96.0.11,53"]
+    words += ["udp,192.0.2.1,30053", "udp,192.0.2.1,30054", "udp,192.0.2.1,53"]
+    before = flows(node, "send", *words)
+    stale = ["17,10.96.0.10,53,192.0.2.1", "17,192.0.2.1,30053,127.0.0.1"]
+    assert set(stale) < set(before)
+    assert len(before) == len(words)
+    cidrs = {"service_cidrs": ["10.96.0.0/16"]}
+    assert rules(node, **cidrs)["changed"] is False
+    assert "service_cidrs" in rules(node, stale_conntrack=True)["msg"]
+    checked = rules(node, check=True, stale_conntrack=True, **cidrs)
+    assert flows(node, "list") == before
+    applied = rules(node, stale_conntrack=True, **cidrs)
+    assert applied["diff"] == checked["diff"]
+    assert [step["target"] for step in applied["plan"]] == ["conntrack"]
+    assert flows(node, "list") == [flow for flow in before if flow not in stale]
+    assert rules(node, stale_conntrack=True, **cidrs)["changed"] is False
+
+
+# A Service of kube-proxy's, a NodePort of its, a NodePort of Antrea's, somebody's port.
+LEADING = [
+    "-d 10.96.0.10 -p udp --dport 53 -j DNAT --to-destination 192.0.2.1:5353",
+    "-d 10.96.0.10 -p tcp --dport 53 -j DNAT --to-destination 192.0.2.1:5353",
+    "-d 192.0.2.1 -p udp --dport 30053 -j DNAT --to-destination 127.0.0.1:5353",
+    "-d 192.0.2.1 -p udp --dport 30054 -j DNAT --to-destination 169.254.0.252:30054",
+    "-d 192.0.2.1 -p udp --dport 53 -j DNAT --to-destination 127.0.0.1:5353",
+]

@@ -17,6 +17,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_gra
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_ipvs as ipvs
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_proxy as facts
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_rules_plan as domain
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_rules_flows import Flow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -166,6 +167,35 @@ def test_only_named_settings_are_reset_and_ip_forward_never():
     found = domain.decide(seen, domain.Request(reset_sysctls=tuple(now)))
     assert found.sysctls == (("net.ipv4.conf.all.route_localnet", 1, 0),)
     assert "net.ipv4.ip_forward" not in domain.KERNEL_DEFAULTS
+
+
+def flow(destination, port, answerer, protocol=17, zone=0):
+    return Flow(2, protocol, zone, destination, port, answerer, 5353, b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("entry", "goes"),
+    [
+        (flow("10.96.0.10", 53, "10.244.1.5"), True),
+        (flow("fd00:96::a", 53, "fd00:244::5"), True),
+        (flow("10.96.0.10", 53, "10.244.1.5", zone=65520), False),
+        (flow("10.96.0.10", 53, "10.244.1.5", protocol=6), False),
+        (flow("10.96.0.10", 53, "10.96.0.10"), False),
+        (flow("192.0.2.1", 30053, "10.244.1.5"), True),
+        (flow("192.0.2.1", 32767, "10.244.1.5"), True),
+        (flow("192.0.2.1", 32768, "10.244.1.5"), False),
+        (flow("192.0.2.1", 30053, "169.254.0.252"), False),
+        (flow("fd00::1", 30053, "fc01::aabb:ccdd:eeff"), False),
+        (flow("198.51.100.7", 30053, "10.244.1.5"), False),
+    ],
+)
+def test_stale_entries_are_the_hosts_udp_that_is_led_elsewhere(entry, goes):
+    observed = facts.Observed(local_addresses={"192.0.2.1", "fd00::1"})
+    networks = tuple(map(ipaddress.ip_network, ("10.96.0.0/12", "fd00:96::/112")))
+    seen = domain.Seen(observed, flows=[entry])
+    assert domain.decide(seen, domain.Request(networks)).flows == ()
+    asked = domain.Request(networks, stale_conntrack=True)
+    assert bool(domain.decide(seen, asked).flows) == goes
 
 
 def test_bytes_that_are_no_text_are_shown_and_told_as_they_were():
