@@ -467,3 +467,17 @@ LEADING = [
     "-d 192.0.2.1 -p udp --dport 30054 -j DNAT --to-destination 169.254.0.252:30054",
     "-d 192.0.2.1 -p udp --dport 53 -j DNAT --to-destination 127.0.0.1:5353",
 ]
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_what_is_made_anew_is_told(node, name):
+    anew = f"iptables-{name} -t nat -N KUBE-SERVICES"
+    with_wrapper(node, name, f"trap '{anew}' EXIT", "mangle")
+    path = f"/var/lib/bin/iptables-{name}-restore"
+    node.run("sed", "-i", "s/^exec //", path)
+    restore(node, name, "ip", residue.iptables(services=1))
+    found = rules(node)
+    assert "Applied but not effective" in found["msg"]
+    assert f"iptables-{name} nat" in found["msg"]
+    assert found["changed"] is True
+    assert found["undo_path"] == f"{UNDO}/run"
