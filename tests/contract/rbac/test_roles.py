@@ -418,11 +418,13 @@ def rules_of(name: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def need_of(entry: audit.Entry) -> Need | None:
+    if not entry.resource:  # what the API serves at all
+        return None
     words = entry.path.partition("?")[0].strip("/").split("/")
     group = words[1] if words[0] == "apis" else ""
     rest = words[3:] if words[0] == "apis" else words[2:]
     place = rest[1] if rest[:1] == ["namespaces"] and len(rest) > 2 else ""
-    return (entry.verb, group, entry.resource, place, entry.name) if entry.resource else None
+    return entry.verb, group, entry.resource, place, entry.name
 
 
 def covers(need: Need, verb: str, group: str, resource: str, place: str, name: str) -> bool:
