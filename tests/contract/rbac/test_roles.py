@@ -141,7 +141,7 @@ def grant(client: Client) -> None:
 @pytest.fixture(scope="module")
 def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Cluster]]:
     made: dict[str, Cluster] = {}
-    for cni in ("calico-operator", "calico-manifest", "antrea"):
+    for cni in ("calico-operator", "calico-manifest", "antrea", "canal"):
         folder = tmp_path_factory.mktemp(cni)
         provider = choose(folder / "api", Listen())
         if provider.name == "cluster":
@@ -149,7 +149,7 @@ def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Clu
         provider.start()
         cluster = made[cni] = Cluster(provider, folder, cni)
         seed_cluster(cluster.admin, Seed(nodes=3, cni=cni, dns_node="node1"))
-        if cni == "antrea":
+        if cni in ("antrea", "canal"):
             continue
         crds.load(cluster.admin, crds.ours("calico"))
         grant(cluster.admin)
@@ -160,6 +160,7 @@ def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Clu
         cluster.settle()
         cluster.stored(node1="10.160.1.21", node2="10.160.1.22", node3="10.160.1.23")
     grant(made["antrea"].admin)
+    grant(made["canal"].admin)
     yield made
     for cluster in made.values():
         for actor in cluster.actors:
@@ -324,6 +325,19 @@ def test_the_audit_token_reads_antreas_settings(clusters: dict[str, Cluster]) ->
     entries = cluster.requests("audit")
     assert [e for e in entries if e.code == 403] == []
     assert [e for e in entries if e.wrote] == []
+
+
+def test_the_audit_token_knows_canal_when_it_sees_it(clusters: dict[str, Cluster]) -> None:
+    cluster = clusters["canal"]
+    tasks = [
+        {"name": "audit", "k8snet.cni.cluster_info": {}},
+        {"name": "info", "k8snet.cni.calico_info": {}},
+    ]
+    found = cluster.play("audit", tasks)
+    assert found["audit"]["k8snet_cluster"]["errors"] == []
+    assert found["audit"]["k8snet_cluster"]["calico"]["install"] == "canal"
+    assert found["info"]["calico"]["install"] == "canal"
+    assert [e for e in cluster.requests("audit") if e.code == 403] == []
 
 
 def test_with_the_remediation_token_antrea_is_configured_and_restarted(

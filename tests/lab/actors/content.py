@@ -211,7 +211,12 @@ def canal(version: str) -> list[Obj]:
     """Return Canal: Calico for policy only, so it detects nothing; flannel's canal_iface counts."""
     env = [{"name": "CLUSTER_TYPE", "value": "k8s,canal"}, {"name": "IP", "value": ""}]
     container = _calico_container(version, "none", env)
-    flannel = {"name": "kube-flannel", "image": "flannel/flannel:v0.24.4"}
+    iface = {"configMapKeyRef": {"name": "canal-config", "key": "canal_iface"}}
+    flannel = {
+        "name": "kube-flannel",
+        "image": "flannel/flannel:v0.24.4",
+        "env": [{"name": "FLANNELD_IFACE", "valueFrom": iface}],
+    }
     net_conf = '{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}'
     data = {"canal_iface": "", "masquerade": "true", "net-conf.json": net_conf}
     return [
