@@ -179,7 +179,7 @@ antrea:
         waiting: {description: "Why its process does not run, null if it does.", type: str, returned: success}
         version: {description: What it reports., type: str, returned: success}
         heartbeat: {description: lastHeartbeatTime of its AntreaAgentInfo., type: str, returned: success}
-        heartbeat_age_seconds: {description: "Its age by the controller's clock, null without one. One comes every minute.", type: float, returned: success}
+        heartbeat_age_seconds: {description: "Its age by the API server's clock, null without one. One comes every minute.", type: float, returned: success}
         conditions: {description: "Its conditions as booleans. AgentHealthy is always true; look at the heartbeat.", type: dict, returned: success}
         ovs: {description: "Its Open vSwitch: version, bridge, flows.", type: dict, returned: success}
         local_pods: {description: Pods on its node., type: int, returned: success}

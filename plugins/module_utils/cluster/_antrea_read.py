@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster._calico_read import (
@@ -67,7 +66,7 @@ def read(api: Api, review: bool = False, page_size: int = 500) -> Obj:
         )
     wanted = _rights(raw) if review else []
     raw["permissions"] = [{**right, "allowed": allowed(api, right)} for right in wanted]
-    raw["now"] = datetime.now(timezone.utc)
+    raw["now"] = api.now()
     raw["errors"] = lister.errors
     raw["requests"] = api.requests
     return view.compose(raw)
