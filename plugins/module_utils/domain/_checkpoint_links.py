@@ -138,8 +138,11 @@ def _rename(link: Entry, name: str, world: World, todo: Restore) -> None:
 
 def _create(saved: State, world: World, todo: Restore) -> None:
     for old in saved["links"]:
-        if world.link(old["name"]) is not None:
+        other = world.link(old["name"])
+        if other is not None and (other["kind"] == old["kind"] or old["make"] is None):
             continue
+        if other is not None:
+            _rename(other, f"k8snet{other['ifindex']}", world, todo)
         parent = old["parent"]
         if old["make"] is None or (parent and world.link(parent) is None):
             if old["kind"] == OVS_KIND and _switched(todo):

@@ -209,10 +209,10 @@ def memory_from(value: Any) -> Memory:
     """A memory out of what a file held; an empty one if that is broken."""
     if not isinstance(value, dict):
         return Memory()
-    since, said = value.get("since"), value.get("said")
+    since, said = value.get("since", -1), value.get("said")
     number = isinstance(since, (int, float)) and not isinstance(since, bool)
-    good = number and 0 <= since < _LATEST
-    return Memory(since if good else None, said if isinstance(said, str) else None)
+    kept = since if number and 0 <= since < _LATEST else None
+    return Memory(kept, said if isinstance(said, str) else None)
 
 
 def server_address(server: str) -> tuple[str, int]:

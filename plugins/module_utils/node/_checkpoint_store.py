@@ -72,8 +72,20 @@ class Store:
             return []
 
     def armed(self) -> str | None:
-        """Return the id of the checkpoint that waits for its confirmation or restores."""
-        return next((name for name in self.names() if self.state(name) in OPEN), None)
+        """Return the id of the checkpoint that waits for its confirmation or restores.
+
+        Raises CheckpointError when none is seen and one cannot be read: that may be it.
+        """
+        unread = None
+        for name in self.names():
+            try:
+                if self.state(name) in OPEN:
+                    return name
+            except CheckpointError as error:
+                unread = error
+        if unread is not None:
+            raise unread
+        return None
 
     def state(self, name: str) -> str | None:
         """Return the word of a checkpoint, None when there is none.

@@ -199,7 +199,8 @@ def install_boot(command: list[str], held: list[str]) -> None:
         program=command[2],
         root=ROOT,
         seconds=RESTORE_SECONDS,
-        before=" ".join(dict.fromkeys(map(full, (*_STARTERS, *held)))),
+        # One that configures the network comes first all the same: no unit is before and after.
+        before=" ".join(u for u in dict.fromkeys(map(full, (*_STARTERS, *held))) if u not in _BOOT),
     )
     _write(f"{UNITS}/{BOOT_UNIT}", text)
     _do("reload systemd's units", "systemctl", "daemon-reload")

@@ -35,12 +35,11 @@ ip route add default via {GATEWAY} dev eth0
 
 #: What a person would compare. Lifetimes and indexes come and go; links that a change made and that
 #: are in nobody's way stay.
-LOOK = """
-ip -br link | grep -v -e ovs-system -e k8snet-test -e br0 -e br-secondary
-ip -o address | grep -v -e k8snet-test -e br0 |
-    sed 's/^[0-9]*: //; s/valid_lft.*//; s/tentative//; s/  */ /g'
+LOOK = """{
+ip -br link; ip -o address | sed 's/^[0-9]*: //; s/valid_lft.*//; s/tentative//; s/  */ /g'
 ip -4 route show table all | grep -v 'table local' | sort; ip -4 rule; ip -6 rule
 ip -6 route | sort; cat /etc/resolv.conf
+} | grep -v -e ovs-system -e k8snet-test -e br0 -e br-secondary
 """
 
 

@@ -56,7 +56,7 @@ def test_a_change_that_nobody_confirms_undoes_itself_in_time(node: Node) -> None
         node.sh(CUT)
         assert not node.reachable()
         node.await_reachable(120)
-        print(f"reachable {time.monotonic() - deadline:.1f} s after the deadline")
+        print(f"measured: reachable {time.monotonic() - deadline:.1f} s after the deadline")
         assert time.monotonic() > deadline - 1
         node.await_state("night", "rolled_back")
     finally:
@@ -111,7 +111,7 @@ def test_a_boot_in_mid_change_restores_before_kubelet_starts(node: Node, how: st
             node.lab.kill("node1")
             node.lab.start("node1")
         node.await_reachable(120)
-        print(f"reachable {time.monotonic() - started:.1f} s after the {how}")
+        print(f"measured: reachable {time.monotonic() - started:.1f} s after the {how}")
         node.await_state("night", "rolled_back")
         assert node.look() == before
         if held:

@@ -128,6 +128,11 @@ def rules(kernel, _name):
     kernel.state["rules"] = [{"family": "inet", "words": ["100", "from", "10.0.0.1", "blackhole"]}]
 
 
+def replace_vlan(kernel, _name):
+    kernel.remove("eth1.5")
+    kernel.ip(["link", "add", "name", "eth1.5", "type", "dummy"])
+
+
 def command(*words):
     def accident(kernel, name):
         kernel.ip([name if word == "NAME" else word for word in words])
@@ -152,6 +157,7 @@ ACCIDENTS = [
     command("link", "property", "add", "dev", "NAME", "altname", "strange"),
     command("address", "replace", "10.0.0.77/24", "scope", "global", "dev", "NAME"),
     lambda kernel, name: kernel.remove("eth1.5"),
+    replace_vlan,
     lambda kernel, name: kernel.state.update(dns={**DNS, "content": ""}),
 ]
 accidents = st.lists(

@@ -229,12 +229,13 @@ def test_a_drop_in_that_cannot_be_written_is_said_and_leaves_nothing(store, call
 
 
 def test_after_a_boot_all_that_starts_agents_waits_for_the_restore(store, calls, etc):
-    arm(store, hold={"units": ["my-kubelet"], "processes": []})
+    arm(store, hold={"units": ["my-kubelet", "NetworkManager"], "processes": []})
     text = (etc / "k8snet-restore-boot.service").read_text()
     before = next(line for line in text.splitlines() if line.startswith("Before="))
     assert {"kubelet.service", "k3s.service", "rke2-agent.service", "my-kubelet.service"} <= {
         *before.partition("=")[2].split()
     }
+    assert "NetworkManager.service" not in before
 
 
 def test_a_checkpoint_that_cannot_be_read_is_not_one_that_is_not_there(store, calls, etc):
@@ -244,6 +245,16 @@ def test_a_checkpoint_that_cannot_be_read_is_not_one_that_is_not_there(store, ca
     for verb in ("confirm", "remove", "roll_back"):
         with pytest.raises(CheckpointError, match="state cannot be read"):
             act(store, verb)
+
+
+def test_a_damaged_neighbour_does_not_keep_a_node_from_restoring_at_boot(store, calls, etc):
+    arm(store, name="b")
+    os.mkdir(f"{store.base}/a")
+    os.symlink("/nowhere", f"{store.base}/a/state")
+    assert _restore.boot(store) == 0
+    assert store.state("b") == "rolled_back"
+    with pytest.raises(CheckpointError, match="a/state cannot be read"):
+        arm(store, name="c")
 
 
 def test_one_program_is_there_whatever_versions_came_before(store, calls, etc):
