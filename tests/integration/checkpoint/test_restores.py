@@ -117,6 +117,6 @@ def test_what_has_no_part_in_it_is_left_alone(node: Node) -> None:
     done = node.checkpoint(state="rolled_back", id="cut")
     assert done["checkpoint"]["report"]["state"] == "rolled_back", done
     node.await_reachable(10)
-    assert "192.0.2.9/24" in node.look()
-    assert "203.0.113.0/24 dev k8snet-test" in node.look()
+    assert "192.0.2.9/24" in node.sh("ip -o address show dev k8snet-test")
+    assert "203.0.113.0/24" in node.sh("ip route show dev k8snet-test")
     assert node.sh(f"{OVS} show") == bridges
