@@ -194,9 +194,14 @@ def test_a_killed_controller_leaves_nodes_that_restore_themselves_and_a_rollback
         bridges.await_during(run, lambda: not scene.answers(FIRST), "node1 is cut off")
         run.process.kill()
         run.process.wait()
-        await_that(lambda: scene.answers(FIRST), bool, "it restores itself", TIMEOUT + MARGIN)
+        # Flows left in the kernel may carry it on for a while: cut off or not, nobody confirms it.
+        await_that(
+            lambda: bridges.held(FIRST) and scene.answers(FIRST),
+            bool,
+            "it restores itself and holds kubelet",
+            TIMEOUT + MARGIN,
+        )
     print(f"measured: without a controller, with a timeout of {TIMEOUT} s: {outage.loss}")
-    assert bridges.held(FIRST)
     assert bridges.conf() != before["conf"], "the cause is still there"
 
     writes = bridges.writes()
