@@ -92,7 +92,8 @@ class Node:
         assert "=> {" in done.stdout, said
         text = done.stdout[done.stdout.rindex("=> {") + 3 :]
         answer: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
-        return answer
+        # The callback leaves it out.
+        return {**answer, "failed": done.returncode != 0}
 
     def reachable(self) -> bool:
         ping = ["ping", "-c1", "-W1", ADDRESS]
