@@ -16,7 +16,7 @@ from tests.lab.lab import Lab
 
 INTERVAL = 0.2
 _REPLY = re.compile(r"^\[(\d+\.\d+)\] \d+ bytes from .* icmp_seq=\d+", re.MULTILINE)
-_SILENCE = re.compile(r"^\[\d+\.\d+\] no answer yet for icmp_seq=\d+", re.MULTILINE)
+_SILENCE = re.compile(r"^\[(\d+\.\d+)\] no answer yet for icmp_seq=\d+", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,17 @@ class Loss:
 def measure(text: str, interval: float = INTERVAL) -> Loss:
     """Return what ping's output says (with -D and -O: times, and what was not answered in time)."""
     times = [float(stamp) for stamp in _REPLY.findall(text)]
-    lost = len(_SILENCE.findall(text))
-    gaps = [later - earlier - interval for earlier, later in zip(times, times[1:], strict=False)]
-    return Loss(len(times) + lost, lost, max([0.0, *gaps]))
+    silent = [float(stamp) for stamp in _SILENCE.findall(text)]
+    # What still was silent when the counting ended counts up to there.
+    ends = [*times, *silent[-1:]] if silent and times and silent[-1] > times[-1] else times
+    gaps = [later - earlier - interval for earlier, later in zip(ends, ends[1:], strict=False)]
+    return Loss(len(times) + len(silent), len(silent), max([0.0, *gaps]))
 
 
 class Outage:
     """Pings an address as long as the block lasts; ``loss`` afterwards.
 
-    The last gap counts only if an answer came after it: await the node's return inside the block.
+    Await the node's return inside the block: the counting ends with it.
     """
 
     def __init__(self, lab: Lab, address: str) -> None:

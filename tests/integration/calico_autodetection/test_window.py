@@ -243,6 +243,7 @@ def test_a_manifest_install_is_held_by_its_own_field_or_on_a_chosen_node(
         back = cluster.play("rollback", "-e", f"k8snet_run_id={run.run_id}")
         assert back.code == 0, back.said
         assert cluster.get(MANIFEST)["spec"] == before
+        cluster.await_rolled_out()
         cluster.grow_old()
         since = len(cluster.log())
         held = cluster.change()
