@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -231,7 +232,12 @@ def test_a_foreign_checkpoint_at_the_last_moment_stops_it_before_anything_is_wri
     where = bridges.window.folder / "foreign.yml"
     where.write_text(_FOREIGN)
     inventory = ["-i", str(bridges.scene.lab.inventory)]
-    foreign = bridges.window.play(str(where), *inventory)
+    # It stands still meanwhile, between its last look at the nodes and its own checkpoints.
+    run.process.send_signal(signal.SIGSTOP)
+    try:
+        foreign = bridges.window.play(str(where), *inventory)
+    finally:
+        run.process.send_signal(signal.SIGCONT)
     assert foreign.code == 0, foreign.said
     ended = run.end()
     assert ended.code != 0

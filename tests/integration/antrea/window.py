@@ -90,7 +90,10 @@ class Window:
         env["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / ".ansible/collections")
         env["ANSIBLE_NOCOLOR"] = "1"
         settings = {"k8snet_kubeconfig": str(self.scene.kubeconfig), **variables}
-        words = [str(Path(sys.executable).with_name("ansible-playbook")), f"k8snet.cni.{name}"]
+        words = [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            name if name.endswith(".yml") else f"k8snet.cni.{name}",
+        ]
         words += ["-i", str(self.scene.lab.inventory), "-e", json.dumps(settings), *arguments]
         self._runs += 1
         output = self.folder / f"run-{self._runs}.txt"
