@@ -15,7 +15,6 @@ import pytest
 from tests.integration.antrea.bridges import (
     ADDRESSES,
     BRIDGE,
-    LABEL,
     NIC,
     TIMEOUT,
     Bridges,
@@ -306,54 +305,6 @@ def test_a_node_that_is_not_reached_blocks_unless_it_is_named(bridges: Bridges) 
     run = bridges.set(*words, accept_unseen=[SECOND])
     assert run.code == 0, run.said
     assert (bridges.on_bridge(FIRST), bridges.on_bridge(SECOND)) == (True, False)
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("gate", [False, True], ids=["gate-off", "gate-on"])
-def test_from_v2_7_nodes_are_given_to_an_antrea_node_config_one_by_one(
-    bridges: Bridges, gate: bool
-) -> None:
-    scene, former = bridges.scene, bridges.conf()
-    try:
-        gates(scene, AntreaIPAM=True, SecondaryNetwork=gate)
-        set_version(scene, "v2.7.0")
-        before = bridges.state()
-        check = bridges.set("--check", "--diff")
-        assert check.code == 0, check.said
-        assert (bridges.state(), bridges.node_configs()) == (before, [])
-        done = bridges.set("--diff")
-        assert done.code == 0, done.said
-        done.has(f"{BRIDGE} with {NIC} through AntreaNodeConfig")
-        assert check.task("Show the plan") == done.task("Show the plan")
-        assert bridges.node_configs() == [f"k8snet-{BRIDGE}"]
-        for node in scene.nodes:
-            assert bridges.on_bridge(node)
-            assert bridges.label(node) == BRIDGE
-        again = bridges.set()
-        assert (again.code, again.changed) == (0, 0), again.said
-
-        gone = bridges.set(state="absent")
-        assert gone.code == 0, gone.said
-        assert "del-br" not in gone.said, "v2.7 removes its bridge"
-        assert bridges.node_configs() == []
-        assert [bridges.label(node) for node in scene.nodes] == [None, None]
-        assert {n: bridges.network(n) for n in scene.nodes} == {n: before[n] for n in scene.nodes}
-
-        # The gate is on from here on; the second node's agent dies in mid-move.
-        before = bridges.state()
-        scene.at_step(SECOND, "renamed")
-        run = bridges.set()
-        assert run.code != 0
-        run.has("node2: eth1 is not on br-secondary", "Everything is as it was before.")
-        assert bridges.node_configs() == []
-        assert [bridges.label(node) for node in scene.nodes] == [None, None]
-        assert bridges.state() == before
-        bridges.nothing_left()
-        assert LABEL in run.said
-    finally:
-        bridges.repair()
-        scene.call("PATCH", CONFIG_MAP, {"data": former})
-        set_version(scene, "v2.3.0")
 
 
 def gates(scene: Scene, **values: bool) -> None:
