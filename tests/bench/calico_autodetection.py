@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from ansible_collections.k8snet.cni.plugins.filter.calico_autodetection_plan imp
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster import _client
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster._calico_write import change
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _nics
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_install import longest_hold
 from ansible_collections.k8snet.cni.plugins.module_utils.node import _iproute
 from ansible_collections.k8snet.cni.plugins.modules import (
     calico_autodetection,
@@ -52,7 +54,9 @@ from tests.lab.api.client import Client
 
 CHECKOUT = Path(__file__).parents[2]
 RECORDED = CHECKOUT / "tests/unit/plugins/module_utils/node/recorded/zoo.json"
-PODS = "/apis/apps/v1/namespaces/calico-system/daemonsets/calico-node"
+DAEMON_SET = "/apis/apps/v1/namespaces/calico-system/daemonsets/calico-node"
+PODS = "/api/v1/namespaces/calico-system/pods"
+HOLD = 1  # minReadySeconds of the measured change
 NAMESPACE = "kube-system"
 LOOP = "a GET per Node, in turn"
 Step = tuple[str, Callable[[], Any]]
@@ -86,22 +90,27 @@ class Api:
         actors = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=CHECKOUT)
         try:
             end = time.monotonic() + 60 + nodes
-            while self._available() != nodes:
+            while self._available() != nodes or not self._holdable():
                 if time.monotonic() > end:
-                    raise SystemExit(f"bench: calico-node is not on all {nodes} nodes")
+                    raise SystemExit(f"bench: calico-node is not ready on all {nodes} nodes")
                 time.sleep(0.5)  # between two looks at the condition
         finally:
             actors.terminate()
             actors.wait()
 
     def _available(self) -> int:
-        found = self.client.find(PODS) or {}
+        found = self.client.find(DAEMON_SET) or {}
         return int((found.get("status") or {}).get("numberAvailable", 0))
 
     def _store(self, number: int) -> None:
         notes = {"projectcalico.org/IPv4Address": f"{content.node_address(number)}/16"}
         path = f"/api/v1/nodes/node{number}"
         self.client.patch(path, {"metadata": {"annotations": notes}})
+
+    def _holdable(self) -> bool:
+        """Whether every pod has been ready for long enough that HOLD seconds hold a roll-out."""
+        pods = self.client.get(PODS)["items"]
+        return (longest_hold(pods, datetime.now(timezone.utc)) or 0) >= HOLD
 
     def requests(self) -> int:
         return sum(1 for _entry in audit.read(self.folder / "audit.log"))
@@ -192,7 +201,7 @@ class Run:
         undo_bundle.run({**self.auth, **params, "content": content_, "wait_timeout": 60}, False)
 
     def _change(self, hold: bool = False, undo: bool = False, restored: bool = False) -> None:
-        held = {"mode": "min-ready-seconds", "min_ready_seconds": 1, "canary": None}
+        held = {"mode": "min-ready-seconds", "min_ready_seconds": HOLD, "canary": None}
         params = {
             "state": "restored" if restored else "present",
             "method_v4": "kubernetes-internal-ip",
