@@ -11,6 +11,9 @@ from typing import Any
 from .._plan import Step
 from ._checkpoint_world import OVS_KIND, OVS_MASTER, Action, Entry, Restore, State, World
 
+#: What Antrea appends to the name of a NIC that it moves into a bridge.
+MOVED = "~"
+
 
 def match(saved: State, now: State) -> dict[str, int]:
     """Return saved link's name -> index of the same link now; what is gone is missing.
@@ -37,6 +40,8 @@ def match(saved: State, now: State) -> dict[str, int]:
     claim(lambda old, new: old["name"] == new["name"] and old["mac"] == new["mac"])
     claim(lambda old, new: old["physical"] and old["mac"] == new["mac"])
     claim(lambda old, new: old["name"] == new["name"])
+    # Moved into a bridge with a MAC that was set by hand, and the index is of another boot.
+    claim(lambda old, new: old["physical"] and new["name"] == f"{old['name']}{MOVED}")
     return found
 
 

@@ -207,6 +207,19 @@ def shape(saved):
     return {**saved, "boot_id": "", **told}
 
 
+@pytest.mark.parametrize("accident", [move, rename])
+def test_a_nic_whose_mac_and_index_are_others_is_told_by_the_name_that_a_move_gives(accident):
+    before = node()
+    saved = saved_of(before)
+    kernel = Kernel(before)
+    reboot(kernel, "eth0")
+    kernel.ip(["link", "set", "dev", "eth0", "address", "02:00:00:00:00:99"])
+    accident(kernel, "eth0")
+    assert restore(saved, kernel) == []
+    names = [entry["name"] for entry in saved["links"]]
+    assert shape(saved_of(kernel.state, names)) == shape(saved)
+
+
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(accidents, st.booleans())
 def test_a_restore_leads_back_from_any_accident(what, promotes):
