@@ -93,14 +93,14 @@ def from_pods(
     """
     if not questions:
         return []
-    said = _in_child(lambda: _pods(questions, limits, proc), limits)
+    said = in_child(lambda: _pods(questions, limits, proc), limits)
     if isinstance(said, str):
         return [_result(n, q, [], said, True) for n, q in enumerate(questions)]
     results: list[dict[str, Any]] = said
     return results
 
 
-def _in_child(work: Any, limits: Limits) -> Any:
+def in_child(work: Any, limits: Limits) -> Any:
     """Return what ``work`` returns in a child process; a text when it cannot."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -148,9 +148,9 @@ def _pods(questions: list[Question], limits: Limits, proc: str) -> Any:
     used = 0
     refused = ""
     networks = [ipaddress.ip_network(text, strict=False) for text in limits.networks]
-    for path in _namespaces(proc):
+    for path in namespaces(proc):
         try:
-            _enter(path)
+            enter(path)
         except OSError as error:
             # A pod that has just ended is none to ask from; a lack of rights holds for all.
             if isinstance(error, PermissionError):
@@ -167,7 +167,7 @@ def _pods(questions: list[Question], limits: Limits, proc: str) -> Any:
     return [_result(n, q, queries, nowhere, True) for n, q in enumerate(questions)]
 
 
-def _namespaces(proc: str) -> Iterator[str]:
+def namespaces(proc: str) -> Iterator[str]:
     """Yield the network namespaces on the node that may be pods', each once, not our own.
 
     Container runtimes name those that CNI plugins wired under /run/netns. What else runs in one of
@@ -204,7 +204,7 @@ def _in_a_pod(path: str) -> bool:
         return False
 
 
-def _enter(path: str) -> None:
+def enter(path: str) -> None:
     """Move this process into a network namespace (os.setns came with Python 3.12)."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -58,6 +58,9 @@ CASES = {
     "ovs_facts": Case(),
     "ovs_flow_restore_wait": Case({"wait_timeout": 5}),
     "run_lock": Case({"run_id": "contract"}, changes=True),
+    "service_probe": Case(
+        {"connections": [{"name": "self", "address": "127.0.0.1", "port": 1}], "timeout": 0.2}
+    ),
     "show": Case({"lines": ["a line"]}),
     "undo_bundle": Case(
         {"run_id": "contract", "dir": "/var/lib/undo", "content": {"calico": {}}}, changes=True
