@@ -51,6 +51,10 @@ options:
     description: Whether to take an expired lock of another run. That run's change may be half done.
     type: bool
     default: false
+  cluster:
+    description:
+      - RV(cluster) of an earlier run. A cluster that is not the same is refused, so that nothing is put back in the wrong one.
+    type: str
   wait_timeout:
     description: Seconds that all attempts together may take; O(timeout) is for one request.
     type: int
@@ -87,6 +91,12 @@ former:
   description: The run whose expired lock this run took over, null if it was free.
   type: str
   returned: success
+cluster:
+  description:
+    - UID of the namespace C(kube-system), by which a cluster is known again. Null unless O(state=read) or O(cluster) is set, and
+      where the account may not read it.
+  type: str
+  returned: success
 plan:
   description: "What is done, or in check mode would be: action, target, cuts_connectivity."
   type: list
@@ -118,8 +128,21 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             return _run_lock.release(lease, run_id, now)
         return _run_lock.Decision(Plan())
 
+    api = _client.reachable(params)
+    cluster = _cluster_of(api, state, params["cluster"])
     patience = _apply.Patience(params["wait_timeout"])
-    return _lease.run(_client.reachable(params), decide, check_mode, patience)
+    return {**_lease.run(api, decide, check_mode, patience), "cluster": cluster}
+
+
+def _cluster_of(api: _client.Api, state: str, kept: str | None) -> str | None:
+    """Return the cluster's UID where it is asked for. Raises LockError if it is another one."""
+    if not kept and state != "read":
+        return None
+    found = _lease.cluster_uid(api, needed=bool(kept))
+    problem = _run_lock.other_cluster(kept, found, api.server)
+    if problem:
+        raise _run_lock.LockError(problem)
+    return found
 
 
 def main() -> None:
@@ -131,6 +154,7 @@ def main() -> None:
             "run_id": {"type": "str"},
             "ttl": {"type": "int", "default": 3600},
             "take_over": {"type": "bool", "default": False},
+            "cluster": {"type": "str"},
             "wait_timeout": {"type": "int", "default": 60},
         },
         required_if=[("state", "held", ("run_id",)), ("state", "released", ("run_id",))],

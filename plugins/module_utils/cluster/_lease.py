@@ -16,6 +16,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._run_lock import
 
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{_run_lock.NAMESPACE}/leases"
 _ONE = f"{LEASES}/{_run_lock.NAME}"
+_HOME = f"/api/v1/namespaces/{_run_lock.NAMESPACE}"
 
 
 def utc_now() -> datetime:
@@ -29,6 +30,19 @@ def read(api: Api) -> Obj | None:
         return api.get(_ONE)
     except ClusterError as error:
         if error.kind != "not_found":
+            raise
+        return None
+
+
+def cluster_uid(api: Api, needed: bool) -> str | None:
+    """Return the UID of kube-system, by which a cluster is known again.
+
+    None where it may not be read, unless it is ``needed``. Raises `ClusterError`.
+    """
+    try:
+        return str(api.get(_HOME)["metadata"]["uid"])
+    except ClusterError as error:
+        if needed or error.kind not in ("forbidden", "not_found"):
             raise
         return None
 

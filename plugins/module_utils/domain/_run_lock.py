@@ -134,6 +134,21 @@ def release(lease: Obj | None, run_id: str, now: datetime) -> Decision:
     return Decision(_plan(f"Give back the lock of run {run_id}", lease, None), "delete", lease)
 
 
+def other_cluster(kept: str | None, found: str | None, server: str) -> str | None:
+    """Return why a cluster is not the one that an earlier run was about, None if it may be.
+
+    ``kept``, ``found``: UID of kube-system at that run and now; a bundle of an older version of the
+    collection has kept none.
+    """
+    if not kept or kept == found:
+        return None
+    return (
+        f"Refused: {server} is another cluster than that of the run: its namespace {NAMESPACE} has "
+        f"UID {found}, and the run's had {kept}. Nothing was changed, and no lock taken. Name the "
+        "run's cluster with k8snet_kubeconfig and k8snet_context."
+    )
+
+
 def _busy(holder: Holder) -> str:
     return (
         f"Refused: run {holder.run_id} holds the lock {NAMESPACE}/{NAME} since {holder.acquired} "

@@ -115,7 +115,7 @@ def test_calico_rollout_tells_what_it_waited_for() -> None:
 
 
 def test_run_lock(access: dict[str, Any]) -> None:
-    options = {"state": "held", "run_id": "a", "ttl": 60, "take_over": False}
+    options = {"state": "held", "run_id": "a", "ttl": 60, "take_over": False, "cluster": None}
     result = run_lock.run({**access, **options}, False)
     assert result["holder"]
     assert problems(run_lock, result) == []

@@ -50,6 +50,7 @@ def lock(double: Double, check_mode: bool = False, **given: Any) -> dict[str, An
         "run_id": "night-1",
         "ttl": 600,
         "take_over": False,
+        "cluster": None,
         "wait_timeout": 10,
     }
     return run_lock.run({**params, **given}, check_mode)
@@ -59,6 +60,31 @@ def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(
         _lease, "utc_now", lambda: datetime.now(timezone.utc) + timedelta(seconds=seconds)
     )
+
+
+def test_another_cluster_is_refused_before_its_lock_is_taken(
+    double: Double, client: Client
+) -> None:
+    uid = lock(double, state="read")["cluster"]
+    assert uid == client.find("/api/v1/namespaces/kube-system")["metadata"]["uid"]  # type: ignore[index]
+    for state in ("held", "read", "released"):
+        with pytest.raises(LockError, match="another cluster"):
+            lock(double, state=state, cluster="of-another")
+    assert client.find(LEASE) is None
+    assert lock(double, cluster=uid)["cluster"] == uid
+    assert client.find(LEASE) is not None
+
+
+def test_an_account_that_may_not_see_the_cluster_may_lock_but_not_go_back(
+    double: Double, client: Client, tmp_path: Path
+) -> None:
+    rule = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get"]}
+    poor = tmp_path / "config"
+    mint.user(double.kubeconfig, "poor", [rule], poor)
+    assert lock(double, kubeconfig=str(poor), state="read")["cluster"] is None
+    with pytest.raises(ClusterError, match="get on namespaces"):
+        lock(double, kubeconfig=str(poor), cluster="a")
+    assert client.find(LEASE) is None
 
 
 def test_taken_kept_and_given_back(double: Double, client: Client) -> None:

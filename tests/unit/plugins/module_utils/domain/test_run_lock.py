@@ -36,6 +36,15 @@ def take(have: Any, run_id: str, take_over: bool = False) -> _run_lock.Decision:
     return hold(have, run_id, TTL, NOW, take_over)
 
 
+def test_a_cluster_is_known_again_by_its_uid_and_another_is_refused() -> None:
+    assert _run_lock.other_cluster("a", "a", "https://api") is None
+    assert _run_lock.other_cluster(None, "b", "https://api") is None, "kept by an older version"
+    told = _run_lock.other_cluster("a", "b", "https://api")
+    assert told is not None
+    for part in ("https://api", "UID b", "had a", "no lock taken", "k8snet_kubeconfig"):
+        assert part in told
+
+
 def test_a_free_lock_is_taken() -> None:
     found = holder_of(lease(), NOW)
     assert found is not None
