@@ -197,7 +197,7 @@ def _check_hold(edit: Edit, have: Have, want: Want) -> None:
             f"minReadySeconds {hold.min_ready_seconds} makes it unavailable. Kubernetes replaces "
             "unavailable pods all at once, so that nothing would be held. Use "
             f"hold.min_ready_seconds below {longest}, wait until the pods are older, or use "
-            "hold.mode=watch."
+            "hold.mode=watch. The playbook chooses anew when it is run again."
         )
 
 

@@ -62,14 +62,24 @@ def _held(calico: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         )
     needed = int(options.get("canary_seconds") or 300) + _MARGIN
     ready = [pod for pod in calico["pods"] if pod["ready"]]
-    youngest = min(ready, key=lambda pod: float(pod["ready_seconds"]), default=None)
-    age = float(youngest["ready_seconds"]) - _MARGIN if youngest else 0.0
-    seconds = int(min(float(options.get("hold_seconds") or 3600), age))
+    if not ready:
+        why = "no pod of calico-node is ready, and those are replaced all at once."
+        return _watched(why, max(1, len(calico["pods"])))
+    youngest = min(ready, key=lambda pod: float(pod["ready_seconds"]))
+    age = float(youngest["ready_seconds"]) - _MARGIN
+    longest = float(options.get("hold_seconds") or 3600)
+    seconds = int(min(longest, age))
+    if longest < needed:
+        why = (
+            f"a hold has to last {needed} s, and calico_autodetection_hold_seconds is "
+            f"{int(longest)}. Raise it, or lower calico_autodetection_canary_timeout."
+        )
+        return _watched(why, _at_once(calico))
     if seconds < needed:
-        whose = f"that of {youngest['node']}" if youngest else "none"
         return _watched(
             f"a hold has to last {needed} s, and pods that are ready for less are replaced all at "
-            f"once (the youngest is {whose}, ready for {max(0, int(age) + _MARGIN)} s). Wait, or "
+            f"once (the youngest is that of {youngest['node']}, ready for "
+            f"{int(youngest['ready_seconds'])} s). Run this again in {needed - seconds} s, or "
             "lower calico_autodetection_canary_timeout.",
             _at_once(calico),
         )

@@ -397,6 +397,24 @@ def test_pods_too_young_to_be_held_are_watched_instead() -> None:
     found = hold_mode(info(pods=pods), {"canary_seconds": 300})
     assert found["mode"] == "watch"
     assert "node2, ready for 300 s" in found["text"]
+    assert "again in 30 s" in found["text"]
+    pods[1]["ready_seconds"] = 330.0
+    assert hold_mode(info(pods=pods), {"canary_seconds": 300})["mode"] == "min-ready-seconds"
+
+
+def test_where_no_pod_is_ready_all_go_at_once_and_waiting_is_no_remedy() -> None:
+    pods = [{**pod, "ready": False, "ready_seconds": 0.0} for pod in info()["pods"]]
+    found = hold_mode(info(pods=pods), {})
+    assert found["mode"] == "watch"
+    assert "no pod of calico-node is ready" in found["text"]
+    assert "watched, 3 nodes at a time" in found["text"]
+
+
+def test_a_hold_that_may_not_be_long_enough_is_laid_to_its_setting() -> None:
+    found = hold_mode(info(), {"hold_seconds": 200, "canary_seconds": 300})
+    assert found["mode"] == "watch"
+    assert "calico_autodetection_hold_seconds is 200" in found["text"]
+    assert "youngest" not in found["text"]
 
 
 def test_pods_that_are_not_ready_do_not_shorten_the_hold_and_are_named() -> None:
