@@ -150,6 +150,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.cluster._antrea_agent i
     Request,
     restart,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.cluster._errors import failing
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_fields import Refused
 
 
@@ -181,15 +182,12 @@ def main() -> None:
         required_if=[("state", "restarted", ["node"]), ("state", "healthy", ["nodes"])],
         supports_check_mode=True,
     )
-    try:
-        api = _client.reachable(module.params)
-        module.exit_json(**run(api, module.params, module.check_mode))
-    except _client.ClusterError as error:
-        module.fail_json(msg=error.message, kind=error.kind, status=error.status)
-    except NotBack as error:
-        module.fail_json(msg=str(error), **error.result)
-    except Refused as error:
-        module.fail_json(msg=str(error))
+    with failing(module, Refused):
+        try:
+            api = _client.reachable(module.params)
+            module.exit_json(**run(api, module.params, module.check_mode))
+        except NotBack as error:
+            module.fail_json(msg=str(error), **error.result)
 
 
 if __name__ == "__main__":

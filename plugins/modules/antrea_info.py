@@ -219,6 +219,7 @@ antrea:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster import _antrea_read, _client
+from ansible_collections.k8snet.cni.plugins.module_utils.cluster._errors import failing
 
 
 def main() -> None:
@@ -231,12 +232,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
+    with failing(module):
         api = _client.reachable(module.params)
         found = _antrea_read.read(api, module.params["review"], module.params["page_size"])
         module.exit_json(changed=False, antrea=found)
-    except _client.ClusterError as error:
-        module.fail_json(msg=error.message, kind=error.kind, status=error.status)
 
 
 if __name__ == "__main__":

@@ -220,6 +220,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster import _client, _snapshot
+from ansible_collections.k8snet.cni.plugins.module_utils.cluster._errors import failing
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._cluster import cluster_facts
 
 
@@ -247,11 +248,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        facts = read(module.params)
-    except _client.ClusterError as error:
-        module.fail_json(msg=error.message, kind=error.kind, status=error.status)
-    module.exit_json(changed=False, k8snet_cluster=facts)
+    with failing(module):
+        module.exit_json(changed=False, k8snet_cluster=read(module.params))
 
 
 if __name__ == "__main__":
