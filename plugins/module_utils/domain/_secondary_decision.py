@@ -38,14 +38,13 @@ def decide(
     `_nodes.match` takes them. ``options``: state, bridge, interfaces, snooping, allow_primary, via,
     accept_unseen, override_owner, timeout (s), width.
 
-    ``left``: lines to print at the end, about what Antrea leaves behind;
-    ``nodes``: Node -> ``{node, host, changes, interfaces, lifeline}``; ``hosts``: those on which a
-    checkpoint is armed; ``settings``: ``{agent, feature_gates}`` for antrea_config; ``object``: our
-    AntreaNodeConfig or None; ``label``: key and value that give a node to it; ``armed_for``:
-    seconds that a checkpoint lasts which is armed before the first node's turn.
+    ``nodes``: Node -> ``{node, host, changes, bridge, interfaces, lifeline}``; ``hosts``: those on
+    which a checkpoint is armed; ``settings``: ``{agent, feature_gates}`` for antrea_config;
+    ``object``: our AntreaNodeConfig or None; ``label``: key and value that give a node to it;
+    ``armed_for``: seconds that a checkpoint lasts which is armed before the first node's turn.
     """
     scope = match(hosts, cluster["nodes"])
-    refusals = _unready(antrea, options) + _unseen(scope, names_of(options.get("accept_unseen")))
+    refusals = unready(antrea, options) + unseen(scope, names_of(options.get("accept_unseen")))
     want = _want(antrea, options)
     if not antrea["installed"] or antrea["config_map"] is None:
         return {**_nothing(refusals), "lines": [f"REFUSED  {text}" for text in refusals]}
@@ -63,7 +62,6 @@ def decide(
         "refusals": decision.refusals,
         "warnings": decision.warnings,
         "lines": lines,
-        "left": words.left_behind(facts, want, str(antrea.get("namespace")), width),
         "via": decision.via,
         "nodes": decision.nodes,
         "hosts": [node["host"] for node in decision.nodes.values()],
@@ -77,7 +75,6 @@ def decide(
 def _nothing(refusals: list[str]) -> dict[str, Any]:
     empty: dict[str, Any] = {
         "warnings": [],
-        "left": [],
         "via": None,
         "nodes": {},
         "hosts": [],
@@ -144,17 +141,21 @@ def problems(
     host: dict[str, Any],
     options: dict[str, Any],
 ) -> list[str]:
-    """Return what of one node is not as planned; ``host`` was visited again after the change."""
+    """Return what of one node is not as planned; ``host`` was visited again after the change.
+
+    ``options``: state, bridge, allow_primary; back: the node has to be as it was before the plan.
+    """
     views = [view for view in match([host], cluster["nodes"]).views if view.state == VISITED]
     if not views or views[0].name not in plan["nodes"]:
         return [f"{host['name']} could not be seen after the change: {host.get('error') or '?'}"]
     planned = plan["nodes"][views[0].name]
     nics = tuple(entry["name"] for entry in planned["interfaces"])
     uplinks = Uplinks(str(options["bridge"]), nics, bool(options.get("allow_primary")))
-    return words.problems(planned, seen_of(views[0]), rules.Want(options["state"], uplinks))
+    want = rules.Want(options["state"], uplinks)
+    return words.problems(planned, seen_of(views[0]), want, bool(options.get("back")))
 
 
-def _unready(antrea: dict[str, Any], options: dict[str, Any]) -> list[str]:
+def unready(antrea: dict[str, Any], options: dict[str, Any]) -> list[str]:
     """Refuse where Antrea is not whole: what a restart would break would be laid to us."""
     if not antrea["installed"]:
         return ["Antrea is not installed in this cluster."]
@@ -190,7 +191,7 @@ def _forbidden(antrea: dict[str, Any], via: str) -> list[str]:
     ]
 
 
-def _unseen(scope: Scope, accepted: set[str]) -> list[str]:
+def unseen(scope: Scope, accepted: set[str]) -> list[str]:
     found = []
     for view in scope.views:
         if view.node is None or view.state in (VISITED, NOT_LINUX) or view.name in accepted:
