@@ -80,7 +80,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(refusals) and C(warnings) (sentences), C(lines) to print, C(left) (lines to print at the end), C(via), C(nodes) (Node to
+    - C(refusals) and C(warnings) (sentences), C(lines) to print, C(via), C(nodes) (Node to
       what happens there), C(hosts) (those on which a checkpoint is armed), C(settings) for M(k8snet.cni.antrea_config),
       C(object) (our AntreaNodeConfig or null), C(label), and C(armed_for) (seconds).
   type: dict

@@ -29,7 +29,9 @@ options:
     type: dict
     required: true
   options:
-    description: C(state), C(bridge) and C(allow_primary) as the plan was made with.
+    description:
+      - C(state), C(bridge) and C(allow_primary) as the plan was made with.
+      - With C(back) the node has to be what it was before the plan.
     type: dict
     required: true
 """

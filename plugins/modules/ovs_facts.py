@@ -170,6 +170,10 @@ ansible_facts:
               description: The interface that carries global addresses now; null when none of these does.
               type: str
               returned: success
+            by_antrea:
+              description: Whether Antrea has marked the port as its uplink. False for a NIC in no bridge.
+              type: bool
+              returned: success
         error:
           description: Why Open vSwitch could not be read; null when it could, or is not there.
           type: str
@@ -190,6 +194,7 @@ ansible_facts:
             bridge: br-secondary
             internal_port: eth0
             addresses_on: eth0
+            by_antrea: true
         error:
 """
 

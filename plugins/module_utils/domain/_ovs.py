@@ -130,7 +130,7 @@ def _members(
     interfaces: dict[str, dict[str, Any]],
     links: dict[str, str],
 ) -> list[dict[str, Any]]:
-    """The bridge's interfaces: {name, kind (of PORT_KINDS), mac}, sorted by name."""
+    """The bridge's interfaces: {name, kind (of PORT_KINDS), mac, antrea}, sorted by name."""
     found = []
     for port_id in decode_uuids(bridge.get("ports")):
         port = ports.get(port_id, {})
@@ -140,7 +140,8 @@ def _members(
             name = str(interface.get("name") or port.get("name"))
             kind = _port_kind(name, str(interface.get("type") or ""), marks, links)
             mac = optional(interface.get("mac_in_use"))
-            found.append({"name": name, "kind": kind, "mac": mac, "port": port_id})
+            mark = marks.get("antrea-type")
+            found.append({"name": name, "kind": kind, "mac": mac, "port": port_id, "antrea": mark})
     return sorted(found, key=lambda m: str(m["name"]))
 
 
@@ -200,6 +201,7 @@ def _enslaved(
                 "bridge": bridge,
                 "internal_port": heir,
                 "addresses_on": carriers[0] if carriers else None,
+                "by_antrea": member["antrea"] == "uplink",
             }
         )
     return found
@@ -224,6 +226,7 @@ def _left_over(
             "bridge": None,
             "internal_port": None,
             "addresses_on": name if addresses.get(name) else None,
+            "by_antrea": False,
         }
         for name in sorted(links)
         if name.endswith("~") and links[name] in UPLINK_KINDS and name not in known

@@ -28,6 +28,8 @@ def lines(
     what = f"{want.uplinks.bridge} with {names} through {place}"
     if want.state == domain.ABSENT:
         what = f"{want.uplinks.bridge} is taken away through {place}"
+        if domain.leaves_bridge(antrea, want):
+            what += f", and removed from Open vSwitch, where Antrea {antrea.shown} leaves it"
     found = _labelled("PLAN", what, width)
     changing = [name for name, node in decision.nodes.items() if node["changes"]]
     if changing:
@@ -71,8 +73,6 @@ def _table(decision: domain.Decision, want: domain.Want) -> list[str]:
 
 
 def _then(entry: dict[str, Any], want: domain.Want) -> str:
-    if entry["stays"]:
-        return f"stays on {want.uplinks.bridge}"
     if entry["on_bridge"] == (want.state == domain.PRESENT):
         return "stays"
     if want.state == domain.ABSENT:
@@ -83,21 +83,6 @@ def _then(entry: dict[str, Any], want: domain.Want) -> str:
     return f"becomes {name}~ on {want.uplinks.bridge}; an internal port {name} takes its addresses"
 
 
-def left_behind(antrea: domain.Antrea, want: domain.Want, namespace: str, width: int) -> list[str]:
-    """Return what stays on the nodes after the bridge was taken away, and how to remove it."""
-    if not domain.leaves_bridge(antrea, want):
-        return []
-    bridge = want.uplinks.bridge
-    what = "with the NICs" if len(want.uplinks.interfaces) > 1 else "empty"
-    text = (
-        f"Antrea {antrea.shown} leaves bridge {bridge} in Open vSwitch on each node, {what}; v2.7 "
-        "and newer remove it. It does no harm. To remove it from all nodes:"
-    )
-    pods = f"kubectl -n {namespace} get pods -l app=antrea,component=antrea-agent -o name"
-    inside = f"kubectl -n {namespace} exec $pod -c antrea-ovs -- ovs-vsctl --if-exists del-br"
-    return [*_labelled("LEFT", text, width), f"for pod in $({pods}); do {inside} {bridge}; done"]
-
-
 def _labelled(label: str, text: str, width: int) -> list[str]:
     margin = " " * (_LABEL + 1)
     wrapped = textwrap.wrap(
@@ -106,10 +91,13 @@ def _labelled(label: str, text: str, width: int) -> list[str]:
     return [f"{label:{_LABEL}} {wrapped[0].lstrip()}", *wrapped[1:]]
 
 
-def problems(planned: dict[str, Any], seen: nic_rules.Seen, want: domain.Want) -> list[str]:
+def problems(
+    planned: dict[str, Any], seen: nic_rules.Seen, want: domain.Want, back: bool = False
+) -> list[str]:
     """Return what of a node is not as planned, after its agent was restarted; [] when all is.
 
-    ``planned``: the node's entry in `Decision.nodes`.
+    ``planned``: the node's entry in `Decision.nodes`; ``back``: the plan is that the node is what
+    it was before.
     """
     found = []
     there = nic_rules.enslaved(seen, want.uplinks)
@@ -119,14 +107,18 @@ def problems(planned: dict[str, Any], seen: nic_rules.Seen, want: domain.Want) -
         found.append(f"{seen.node}: flow-restore-wait is set, so the bridges forward nothing.")
     for entry in planned["interfaces"]:
         name = entry["name"]
-        if (name in there) != (want.state == domain.PRESENT or entry["stays"]):
-            where = "is not on" if want.state == domain.PRESENT else "is still on"
+        aim = entry["on_bridge"] if back else want.state == domain.PRESENT
+        if (name in there) != aim:
+            where = "is not on" if aim else "is still on"
             found.append(f"{seen.node}: {name} {where} {want.uplinks.bridge}.")
         nic = seen.nic(name)
         carries = nic_rules.carried(nic) if nic else []
         lost = sorted(set(entry["addresses"]) - set(carries))
         if lost:
             found.append(f"{seen.node}: {name} has lost {', '.join(lost)}.")
+    stays = planned["bridge"] if back else want.state == domain.PRESENT
+    if nic_rules.bridge_of(seen, want.uplinks) is not None and not stays:
+        found.append(f"{seen.node}: bridge {want.uplinks.bridge} is still in Open vSwitch.")
     unreached = sorted(address for address, through in seen.api.items() if through is None)
     if unreached and len(unreached) == len(seen.api):
         found.append(f"{seen.node}: there is no route to the API server ({', '.join(unreached)}).")

@@ -73,7 +73,8 @@ class Decision:
 def decide(antrea: Antrea, want: Want, nodes: list[Seen]) -> Decision:
     """Judge everything that is known before anything is written; see `Decision`.
 
-    A node: ``{changes, interfaces: [{name, addresses, on_bridge, stays}], lifeline}``.
+    A node: ``{changes, bridge, interfaces: [{name, addresses, on_bridge}], lifeline}``; ``bridge``:
+    whether Open vSwitch has it now.
     """
     decision = Decision(_via(antrea, want))
     decision.refusals += _of_names(antrea, want)
@@ -81,31 +82,24 @@ def decide(antrea: Antrea, want: Want, nodes: list[Seen]) -> Decision:
     decision.refusals += _of_config(antrea, want, decision.via)
     lifelines = False
     for seen in nodes:
-        here = _node(antrea, seen, want)
+        here = _node(seen, want)
         decision.nodes[seen.node] = here
         lifelines = lifelines or here["lifeline"]
         if want.state == PRESENT:
             decision.refusals += nic_rules.refusals(seen, want.uplinks)
             decision.warnings += _leases(seen, want.uplinks)
+        else:
+            decision.refusals += nic_rules.foreign(seen, want.uplinks)
+            if decision.via == CONFIG_MAP:
+                decision.refusals += nic_rules.pods(seen, want.uplinks)
     if want.state == PRESENT:
         decision.refusals += _absent(nodes, want.uplinks)
         decision.refusals += _of_primary(antrea, lifelines)
-    elif _stay(antrea, want):
-        decision.warnings.append(
-            f"Antrea {antrea.shown} leaves a bridge with several NICs behind: the NICs stay on "
-            f"{want.uplinks.bridge} until it is removed from Open vSwitch on each node."
-        )
     return decision
 
 
-def _stay(antrea: Antrea, want: Want) -> bool:
-    """Whether Antrea, told to take the bridge away, leaves the NICs on it."""
-    several = len(want.uplinks.interfaces) > 1
-    return want.state == ABSENT and several and antrea.version < _NODE_CONFIGS
-
-
 def leaves_bridge(antrea: Antrea, want: Want) -> bool:
-    """Whether the bridge itself stays in Open vSwitch when it is taken away."""
+    """Whether Antrea leaves the bridge in Open vSwitch, with several NICs on it, when told to."""
     return want.state == ABSENT and antrea.version < _NODE_CONFIGS
 
 
@@ -114,7 +108,9 @@ def _via(antrea: Antrea, want: Want) -> str:
         return want.via
     if antrea.bridges or not _can_node_configs(antrea):
         return CONFIG_MAP
-    return NODE_CONFIG
+    # A bridge without a configuration is what an older Antrea has left.
+    ours = any(c["metadata"]["name"] == object_name(want) for c in antrea.node_configs)
+    return NODE_CONFIG if want.state == PRESENT or ours else CONFIG_MAP
 
 
 def _can_node_configs(antrea: Antrea) -> bool:
@@ -237,10 +233,13 @@ def _leases(seen: Seen, uplinks: Uplinks) -> list[str]:
     return found
 
 
-def _node(antrea: Antrea, seen: Seen, want: Want) -> dict[str, Any]:
+def _node(seen: Seen, want: Want) -> dict[str, Any]:
     there = nic_rules.enslaved(seen, want.uplinks)
+    bridge = nic_rules.bridge_of(seen, want.uplinks) is not None
     interfaces, lifeline = [], False
-    for name in want.uplinks.interfaces:
+    # What was configured once may be on the bridge still when the configuration has forgotten it.
+    left = tuple(sorted(there)) if want.state == ABSENT else ()
+    for name in want.uplinks.interfaces or left:
         nic = seen.nic(there.get(name, name))
         heir = seen.nic(name) or nic
         lifeline = lifeline or bool(heir and nic_rules.lifeline(seen, heir))
@@ -249,16 +248,11 @@ def _node(antrea: Antrea, seen: Seen, want: Want) -> dict[str, Any]:
                 "name": name,
                 "addresses": nic_rules.carried(heir) if heir else [],
                 "on_bridge": name in there,
-                "stays": name in there and _stay(antrea, want),
             }
         )
     every = all(entry["on_bridge"] for entry in interfaces)
-    some = any(entry["on_bridge"] for entry in interfaces)
-    if _stay(antrea, want):
-        # What tells is not the node: its agent has to forget a bridge that is configured still.
-        some = bool(antrea.bridges)
-    changes = not every if want.state == PRESENT else some
-    return {"changes": changes, "interfaces": interfaces, "lifeline": lifeline}
+    changes = not every if want.state == PRESENT else bridge
+    return {"changes": changes, "bridge": bridge, "interfaces": interfaces, "lifeline": lifeline}
 
 
 def object_name(want: Want) -> str:

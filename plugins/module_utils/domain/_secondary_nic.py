@@ -105,25 +105,49 @@ def _of_node(seen: Seen, uplinks: Uplinks) -> list[str]:
                 f"was killed in mid-move. Rename it back first: ip link set {entry['nic']} name "
                 f"{entry['nic'].removesuffix(_SUFFIX)}"
             )
-    mine = next((b for b in ovs.get("bridges") or () if b["name"] == uplinks.bridge), None)
-    if mine is None and seen.nic(uplinks.bridge) is not None:
+    if bridge_of(seen, uplinks) is None and seen.nic(uplinks.bridge) is not None:
         found.append(
             f"{seen.node}: an interface named {uplinks.bridge} exists and is no bridge of Open "
             "vSwitch. Choose another name for the bridge."
         )
-    if mine is not None and _foreign(mine):
-        found.append(
-            f"{seen.node}: bridge {uplinks.bridge} exists with ports that Antrea did not make "
-            f"({', '.join(mine['uplinks'])}). Choose another name for the bridge."
-        )
-    return found
+    return found + foreign(seen, uplinks)
 
 
-def _foreign(bridge: dict[str, Any]) -> bool:
-    """Whether a bridge has uplinks and neither Antrea's mark nor a NIC that Antrea renamed."""
-    marked = "antrea-type" in (bridge.get("external_ids") or {})
-    moved = any(name.endswith(_SUFFIX) for name in bridge["uplinks"])
-    return bool(bridge["uplinks"]) and not marked and not moved
+def bridge_of(seen: Seen, uplinks: Uplinks) -> dict[str, Any] | None:
+    """Return the bridge as Open vSwitch has it, None if it has none of that name."""
+    bridges = seen.ovs.get("bridges") or ()
+    return next((b for b in bridges if b["name"] == uplinks.bridge), None)
+
+
+def foreign(seen: Seen, uplinks: Uplinks) -> list[str]:
+    """Return a refusal if the bridge has an uplink that is not Antrea's: it is somebody else's."""
+    bridge = bridge_of(seen, uplinks)
+    if bridge is None or "antrea-type" in (bridge.get("external_ids") or {}):
+        return []
+    others = [
+        entry["nic"]
+        for entry in seen.ovs.get("enslaved") or ()
+        if entry["bridge"] == uplinks.bridge
+        and not (entry.get("by_antrea") or entry["nic"].endswith(_SUFFIX))
+    ]
+    if not others:
+        return []
+    return [
+        f"{seen.node}: bridge {uplinks.bridge} exists with ports that Antrea did not make "
+        f"({', '.join(others)}). Choose another name for the bridge."
+    ]
+
+
+def pods(seen: Seen, uplinks: Uplinks) -> list[str]:
+    """Return a refusal if pods still have interfaces on the bridge: it cannot go then."""
+    bridge = bridge_of(seen, uplinks)
+    number = (bridge or {}).get("port_kinds", {}).get("pod", 0)
+    if not number:
+        return []
+    return [
+        f"{seen.node}: {number} interfaces of pods are on {uplinks.bridge}. Delete the pods that "
+        "use the secondary network there first."
+    ]
 
 
 def _of_nic(seen: Seen, uplinks: Uplinks, nic: dict[str, Any]) -> list[str]:

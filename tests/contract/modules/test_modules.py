@@ -55,6 +55,8 @@ CASES = {
     "nic_facts": Case(),
     "node_facts": Case({"reach": ["127.0.0.1"]}),
     "node_probe": Case({"targets": [{"name": "self", "address": "127.0.0.1"}], "ports": [1]}),
+    # There is none here to remove: tests/integration/ovs/test_bridge.py.
+    "ovs_bridge": Case({"name": "br-secondary", "uplinks": ["eth1"]}),
     "ovs_facts": Case(),
     "ovs_flow_restore_wait": Case({"wait_timeout": 5}),
     "run_lock": Case({"run_id": "contract"}, changes=True),

@@ -104,9 +104,15 @@ class Bridges:
         """All that a run that failed has to put back."""
         return {"conf": self.conf(), **{node: self.network(node) for node in self.scene.nodes}}
 
+    def there(self, node: str) -> bool:
+        """Whether Open vSwitch has the bridge."""
+        return BRIDGE in (self.scene.vsctl(node, "list-br") or "").split()
+
+    def ports(self, node: str) -> list[str]:
+        return (self.scene.vsctl(node, f"list-ports {BRIDGE}", check=False) or "").split()
+
     def on_bridge(self, node: str, nic: str = NIC) -> bool:
-        ports = self.scene.vsctl(node, f"list-ports {BRIDGE}", check=False) or ""
-        return {nic, f"{nic}~"} <= set(ports.split())
+        return {nic, f"{nic}~"} <= set(self.ports(node))
 
     def renamed(self, node: str, nic: str = NIC) -> bool:
         return any(line.startswith(f"{nic}~") for line in self.network(node))

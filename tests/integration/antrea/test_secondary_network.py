@@ -110,7 +110,8 @@ def test_taken_away_it_is_as_before(bridges: Bridges) -> None:
     assert bridges.set().code == 0
     gone = bridges.set(state="absent", interfaces=[])
     assert gone.code == 0, gone.said
-    gone.has("is a NIC of its own again", f"leaves bridge {BRIDGE} in Open vSwitch", "del-br")
+    gone.has("is a NIC of its own again", "and removed from Open vSwitch")
+    assert not any(bridges.there(node) for node in ADDRESSES)
     now = bridges.state()
     assert {node: now[node] for node in ADDRESSES} == {node: before[node] for node in ADDRESSES}
     again = bridges.set(state="absent")
@@ -208,7 +209,7 @@ def test_a_killed_controller_leaves_nodes_that_restore_themselves_and_a_rollback
     other = bridges.set(**PRIMARY)
     assert other.code != 0
     other.has("Nothing was changed.")
-    other.has("node1: Checkpoint 'dead' ", "k8snet.cni.rollback -e k8snet_run_id=dead")
+    other.has("node1: Checkpoint 'dead' ", "k8snet.cni.rollback -i", "-e k8snet_run_id=dead")
     assert bridges.writes() == writes
 
     back = bridges.roll_back("dead")
@@ -305,6 +306,86 @@ def test_a_node_that_is_not_reached_blocks_unless_it_is_named(bridges: Bridges) 
     run = bridges.set(*words, accept_unseen=[SECOND])
     assert run.code == 0, run.said
     assert (bridges.on_bridge(FIRST), bridges.on_bridge(SECOND)) == (True, False)
+
+
+@pytest.mark.full
+def test_several_nics_become_uplinks_and_are_free_again(bridges: Bridges) -> None:
+    scene, nics = bridges.scene, ["eth2", "eth3"]
+    for node in scene.nodes:
+        for nic in nics:
+            scene.lab.plug(node, name=nic)
+    try:
+        before = bridges.state()
+        # The first node is confirmed by then: it goes back through its agent, which leaves both.
+        scene.at_step(SECOND, "cleared", "stop")
+        run = bridges.set(interfaces=nics, timeout=20)
+        assert run.code != 0
+        run.has("antrea-agent on node2 is not back after 20 s", "Everything is as it was before.")
+        assert bridges.state() == before
+        assert not any(bridges.there(node) for node in scene.nodes)
+        bridges.nothing_left()
+
+        done = bridges.set(interfaces=nics)
+        assert done.code == 0, done.said
+        done.has(f"eth2 none becomes an uplink of {BRIDGE}")
+        for node in scene.nodes:
+            assert bridges.ports(node) == nics
+        again = bridges.set(interfaces=nics)
+        assert (again.code, again.changed) == (0, 0), again.said
+
+        gone = bridges.set(state="absent", interfaces=[])
+        assert gone.code == 0, gone.said
+        assert not any(bridges.there(node) for node in scene.nodes)
+        after = bridges.state()
+        assert {n: after[n] for n in scene.nodes} == {n: before[n] for n in scene.nodes}
+        bridges.nothing_left()
+    finally:
+        bridges.repair()
+        scene.secondary([])
+        for node in scene.nodes:
+            scene.restart_agent(node)
+        scene.await_antrea_settled()
+        bridges.sweep()
+        for node in scene.nodes:
+            for nic in nics:
+                scene.lab.unplug(node, nic)
+
+
+@pytest.mark.full
+def test_from_v2_7_nodes_are_given_to_an_antrea_node_config_one_by_one(bridges: Bridges) -> None:
+    scene, former = bridges.scene, bridges.conf()
+    try:
+        gates(scene, AntreaIPAM=True, SecondaryNetwork=False)
+        set_version(scene, "v2.7.0")
+        before = bridges.state()
+        # The gate is off, so that agents restart; the second node's dies in mid-move.
+        scene.at_step(SECOND, "renamed")
+        run = bridges.set()
+        assert run.code != 0
+        run.has("node2: eth1 is not on br-secondary", "Everything is as it was before.")
+        assert bridges.node_configs() == []
+        assert [bridges.label(node) for node in scene.nodes] == [None, None]
+        assert bridges.state() == before
+        bridges.nothing_left()
+
+        done = bridges.set()
+        assert done.code == 0, done.said
+        done.has(f"{BRIDGE} with {NIC} through AntreaNodeConfig")
+        assert bridges.node_configs() == [f"k8snet-{BRIDGE}"]
+        for node in scene.nodes:
+            assert bridges.on_bridge(node)
+            assert bridges.label(node) == BRIDGE
+
+        gone = bridges.set(state="absent")
+        assert gone.code == 0, gone.said
+        assert not any(bridges.there(node) for node in scene.nodes)
+        assert bridges.node_configs() == []
+        assert [bridges.label(node) for node in scene.nodes] == [None, None]
+        assert {n: bridges.network(n) for n in scene.nodes} == {n: before[n] for n in scene.nodes}
+    finally:
+        bridges.repair()
+        scene.call("PATCH", CONFIG_MAP, {"data": former})
+        set_version(scene, "v2.3.0")
 
 
 def gates(scene: Scene, **values: bool) -> None:

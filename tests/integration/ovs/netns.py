@@ -65,10 +65,11 @@ class Namespace:
         )
 
 
-def ansible(module, enter=(), **options):
-    """The result of one module run by Ansible itself on this machine."""
+def ansible(module, enter=(), words=(), **options):
+    """The result of one module run by Ansible itself on this machine; ``words`` as --check."""
     python = os.path.dirname(sys.executable)
     command = [*enter, os.path.join(python, "ansible"), "localhost", "-m", f"k8snet.cni.{module}"]
+    command += words
     command += ["-e", f"ansible_python_interpreter={sys.executable}"]
     command += ["-a", json.dumps(options)] if options else []
     environment = {**os.environ, **quiet(), "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS}

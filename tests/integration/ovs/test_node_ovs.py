@@ -69,7 +69,7 @@ def test_a_node_from_before_to_after_antrea(node):
         ("br-secondary", "system", ["eth1~"]),
     ]
     moved = {"nic": "eth1~", "bridge": "br-secondary", "internal_port": "eth1"}
-    assert found["enslaved"] == [{**moved, "addresses_on": "eth1"}]
+    assert found["enslaved"] == [{**moved, "addresses_on": "eth1", "by_antrea": True}]
 
     # The same from the oldest Python that nodes may have.
     old = ovs(node, python=PYTHON_3_9)
@@ -91,7 +91,8 @@ def test_flow_restore_wait_left_on_after_a_restart(node):
 def test_an_agent_killed_in_mid_move_leaves_a_nic_without_a_bridge(node):
     node.sh(f"{VSCTL} del-br br-secondary")
     (left,) = ovs(node)["enslaved"]
-    assert left == {"nic": "eth1~", "bridge": None, "internal_port": None, "addresses_on": None}
+    nowhere = {"bridge": None, "internal_port": None, "addresses_on": None}
+    assert left == {"nic": "eth1~", **nowhere, "by_antrea": False}
 
 
 def test_a_database_without_its_switch_and_a_socket_without_its_database(node):

@@ -126,9 +126,8 @@ def test_an_antrea_node_is_told_as_it_is(antrea):
     assert internal["ports"] == 4
     assert internal["port_kinds"]["pod"] == 1
     assert internal["port_kinds"]["tunnel"] == 1
-    assert found["enslaved"] == [
-        {"nic": "eth1~", "bridge": "br-ext", "internal_port": "eth1", "addresses_on": "eth1"}
-    ]
+    entry = {"nic": "eth1~", "bridge": "br-ext", "internal_port": "eth1", "addresses_on": "eth1"}
+    assert found["enslaved"] == [{**entry, "by_antrea": True}]
 
 
 def test_flow_restore_wait_is_seen_and_its_removal_too(antrea):

@@ -111,9 +111,8 @@ def moved(links=(("eth0~", "physical"),), addresses=(("eth0", ["10.0.0.5/24"]),)
 
 
 def test_a_nic_that_antrea_moved_is_told_with_its_heir():
-    assert moved() == [
-        {"nic": "eth0~", "bridge": "br-ext", "internal_port": "eth0", "addresses_on": "eth0"}
-    ]
+    entry = {"nic": "eth0~", "bridge": "br-ext", "internal_port": "eth0", "addresses_on": "eth0"}
+    assert moved() == [{**entry, "by_antrea": True}]
 
 
 def test_addresses_that_are_nowhere_are_not_invented():
@@ -149,9 +148,8 @@ def test_a_nic_renamed_for_a_bridge_but_in_none_is_told():
     db = Database()
     db.bridge("br-ext")
     links = {"eth1~": "physical", "veth~": "other", "eth0": "physical"}
-    assert db.summary(links, {})["enslaved"] == [
-        {"nic": "eth1~", "bridge": None, "internal_port": None, "addresses_on": None}
-    ]
+    entry = {"nic": "eth1~", "bridge": None, "internal_port": None, "addresses_on": None}
+    assert db.summary(links, {})["enslaved"] == [{**entry, "by_antrea": False}]
 
 
 @pytest.mark.parametrize("kind", ["physical", "bond", "vlan", "team"])
@@ -162,9 +160,8 @@ def test_a_plain_uplink_hands_its_address_to_the_bridges_own_port_by_mac(kind):
     db.port("ens4", mac="52:54:00:00:00:02")
     db.port("aaa", "internal", mac="52:54:00:00:00:02")
     found = db.summary({"ens4": kind}, {"br-ex": ["10.0.0.6/24"]})
-    assert found["enslaved"] == [
-        {"nic": "ens4", "bridge": "br-ex", "internal_port": "br-ex", "addresses_on": "br-ex"}
-    ]
+    entry = {"nic": "ens4", "bridge": "br-ex", "internal_port": "br-ex", "addresses_on": "br-ex"}
+    assert found["enslaved"] == [{**entry, "by_antrea": False}]
 
 
 def test_without_a_twin_the_only_internal_port_with_an_address_carries_it():

@@ -22,14 +22,15 @@ def nic(name: str, *addresses: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"name": name, **default, "addresses": list(addresses), **more}
 
 
-def ovs(*enslaved: str, wait: bool = False) -> dict[str, Any]:
-    ports = [{"nic": n, "bridge": "br-sec", "internal_port": "eth1"} for n in enslaved]
-    bridge = {"name": "br-sec", "uplinks": list(enslaved), "external_ids": {}}
+def ovs(*enslaved: str, wait: bool = False, bridge: bool = True) -> dict[str, Any]:
+    told = {"internal_port": "eth1", "by_antrea": True}
+    ports = [{"nic": n, "bridge": "br-sec", **told} for n in enslaved]
+    made = {"name": "br-sec", "uplinks": list(enslaved), "external_ids": {}, "port_kinds": {}}
     return {
         "present": True,
         "error": None,
         "flow_restore_wait": wait,
-        "bridges": [bridge],
+        "bridges": [made] if bridge else [],
         "enslaved": [{**port, "addresses_on": None} for port in ports],
     }
 
@@ -70,34 +71,41 @@ def test_what_is_not_as_planned_is_named(case: str) -> None:
     assert words in found[0]
 
 
-def test_taken_away_it_has_to_be_a_nic_again() -> None:
+def test_taken_away_it_has_to_be_a_nic_again_and_the_bridge_gone() -> None:
     away = want(rules.ABSENT)
     planned = rules.decide(ANTREA, away, [seen()]).nodes["w1"]
-    assert domain.problems(planned, seen(), away) == ["w1: eth1 is still on br-sec."]
-    assert domain.problems(planned, seen(nic("eth1", ADDRESS), switch=ovs()), away) == []
+    stays = "w1: bridge br-sec is still in Open vSwitch."
+    assert domain.problems(planned, seen(), away) == ["w1: eth1 is still on br-sec.", stays]
+    free = nic("eth1", ADDRESS)
+    assert domain.problems(planned, seen(free, switch=ovs()), away) == [stays]
+    assert domain.problems(planned, seen(free, switch=ovs(bridge=False)), away) == []
 
 
-def test_what_stays_on_the_bridge_by_its_version_is_no_problem() -> None:
-    away = want(rules.ABSENT, "eth1", "eth2")
-    there = Seen("w1", (), (nic("eth1"), nic("eth2")), BEFORE.api, ovs("eth1", "eth2"))
-    decision = rules.decide(ANTREA, away, [there])
-    assert domain.problems(decision.nodes["w1"], there, away) == []
-    assert any("stays on br-sec" in line for line in domain.lines(decision, ANTREA, away, 90, 100))
+def test_put_back_a_node_is_what_it_was_with_its_bridge_or_without() -> None:
+    free, gone = nic("eth1", ADDRESS), ovs(bridge=False)
+    for_nothing = rules.decide(ANTREA, want(), [replace(BEFORE, ovs=gone)]).nodes["w1"]
+    back = domain.problems(for_nothing, seen(free, switch=ovs()), want(), back=True)
+    assert back == ["w1: bridge br-sec is still in Open vSwitch."]
+    assert domain.problems(for_nothing, seen(free, switch=gone), want(), back=True) == []
+    # One was there before, empty, and another run was to take it away.
+    assert domain.problems(PLANNED, seen(free, switch=ovs()), want(), back=True) == []
+    away = want(rules.ABSENT)
+    planned = rules.decide(ANTREA, away, [seen()]).nodes["w1"]
+    assert domain.problems(planned, seen(), away, back=True) == []
+    lost = domain.problems(planned, seen(free, switch=gone), away, back=True)
+    assert lost == ["w1: eth1 is not on br-sec."]
+
+
+def test_who_removes_the_bridge_is_told() -> None:
+    away = want(rules.ABSENT)
+    first = domain.lines(rules.decide(ANTREA, away, [seen()]), ANTREA, away, 90, 100)
+    text = " ".join(" ".join(first).split())
+    assert "br-sec is taken away through Antrea's ConfigMap, and removed from Open vSwitch" in text
+    assert "where Antrea v2.3.0 leaves it" in text
     later = replace(ANTREA, version=(2, 7, 0))
-    planned = rules.decide(later, away, [there]).nodes["w1"]
-    assert len(domain.problems(planned, there, away)) == 2
-
-
-def test_what_is_left_behind_comes_with_the_command_that_removes_it() -> None:
-    found = domain.left_behind(ANTREA, want(rules.ABSENT), "kube-system", 100)
-    assert "leaves bridge br-sec in Open vSwitch on each node, empty" in " ".join(found)
-    assert found[-1].startswith("for pod in $(kubectl -n kube-system get pods")
-    assert "-c antrea-ovs -- ovs-vsctl --if-exists del-br br-sec" in found[-1]
-    several = domain.left_behind(ANTREA, want(rules.ABSENT, "eth1", "eth2"), "kube-system", 100)
-    assert "with the NICs" in " ".join(" ".join(several).split())
-    assert domain.left_behind(ANTREA, want(), "kube-system", 100) == []
-    later = replace(ANTREA, version=(2, 7, 0))
-    assert domain.left_behind(later, want(rules.ABSENT), "kube-system", 100) == []
+    assert "leaves it" not in " ".join(
+        domain.lines(rules.decide(later, away, [seen()]), later, away, 90, 100)
+    )
 
 
 def test_the_plan_says_what_moves_and_how_it_is_guarded() -> None:

@@ -68,8 +68,10 @@ def test_a_free_nic_is_taken() -> None:
     decision = domain.decide(ANTREA, want(), [seen()])
     assert (decision.refusals, decision.warnings) == ([], [])
     assert decision.via == domain.CONFIG_MAP
-    entry = {"name": "eth1", "addresses": [], "on_bridge": False, "stays": False}
-    assert decision.nodes == {"w1": {"changes": True, "interfaces": [entry], "lifeline": False}}
+    entry = {"name": "eth1", "addresses": [], "on_bridge": False}
+    assert decision.nodes == {
+        "w1": {"changes": True, "bridge": False, "interfaces": [entry], "lifeline": False}
+    }
 
 
 NICS = {
@@ -154,8 +156,15 @@ def ovs(**more: Any) -> dict[str, Any]:
     return {**OVS, **more}
 
 
-def port(nic_: str, bridge: str | None) -> dict[str, Any]:
-    return {"nic": nic_, "bridge": bridge, "internal_port": "eth1", "addresses_on": None}
+def port(nic_: str, bridge: str | None, by_antrea: bool = False) -> dict[str, Any]:
+    told = {"internal_port": "eth1", "addresses_on": None, "by_antrea": by_antrea}
+    return {"nic": nic_, "bridge": bridge, **told}
+
+
+def with_bridge(*uplinks: str, by_antrea: bool = True, pods: int = 0) -> dict[str, Any]:
+    bridge = {"name": "br-sec", "uplinks": list(uplinks), "external_ids": {}}
+    ports = [port(name, "br-sec", by_antrea) for name in uplinks]
+    return ovs(bridges=[{**bridge, "port_kinds": {"pod": pods}}], enslaved=ports)
 
 
 SWITCHES = {
@@ -165,7 +174,7 @@ SWITCHES = {
     "a move was cut short": (ovs(enslaved=[port("eth9~", None)]), "ip link set eth9~ name eth9"),
     "another bridge has the NIC": (ovs(enslaved=[port("eth1", "br-x")]), "is on bridge br-x"),
     "somebody else's bridge has the name": (
-        ovs(bridges=[{"name": "br-sec", "uplinks": ["eth7"], "external_ids": {}}]),
+        with_bridge("eth7", by_antrea=False),
         "ports that Antrea did not make (eth7)",
     ),
 }
@@ -257,19 +266,50 @@ def test_a_lease_is_warned_of_only_when_it_moves() -> None:
     assert "#6558" in domain.decide(ANTREA, want(), [seen(PRIMARY, dhcp)]).warnings[0]
 
 
-def test_several_nics_stay_behind_before_v2_7() -> None:
+SEVERAL = (PRIMARY, nic("eth1"), nic("eth2"))
+
+
+def test_several_nics_on_the_bridge_are_antreas_by_their_mark_alone() -> None:
+    here = seen(*SEVERAL, ovs=with_bridge("eth1", "eth2"))
+    assert refused(want("eth1", "eth2"), here) == ""
+    assert not domain.decide(ANTREA, want("eth1", "eth2"), [here]).nodes["w1"]["changes"]
+    theirs = seen(*SEVERAL, ovs=with_bridge("eth1", "eth2", by_antrea=False))
+    assert "did not make (eth1, eth2)" in refused(want("eth1", "eth2"), theirs)
+    marked = with_bridge("eth1", by_antrea=False)
+    marked["bridges"][0]["external_ids"] = {"antrea-type": "secondary-bridge"}
+    assert refused(want(), seen(ovs=marked)) == ""
+
+
+def test_a_bridge_is_taken_away_where_it_is_with_all_that_is_on_it() -> None:
     away = want("eth1", "eth2", state=domain.ABSENT)
-    assert "leaves a bridge" in domain.decide(ANTREA, away, [seen()]).warnings[0]
-    assert domain.decide(NEWEST, away, [seen()]).warnings == []
-    bridge = {"name": "br-sec", "uplinks": ["eth1", "eth2"], "external_ids": {}}
-    ports = [port("eth1", "br-sec"), port("eth2", "br-sec")]
-    here = seen(PRIMARY, nic("eth1"), nic("eth2"), ovs=ovs(bridges=[bridge], enslaved=ports))
-    told = replace(ANTREA, bridges=({"bridgeName": "br-sec"},))
-    node = domain.decide(told, away, [here]).nodes["w1"]
-    assert node["changes"], "its agent has to forget the bridge"
-    assert [entry["stays"] for entry in node["interfaces"]] == [True, True]
-    assert not domain.decide(ANTREA, away, [here]).nodes["w1"]["changes"], "and only once"
-    assert domain.decide(NEWEST, away, [here]).nodes["w1"]["changes"]
+    here, clean = seen(*SEVERAL, ovs=with_bridge("eth1", "eth2")), seen(*SEVERAL, node="w2")
+    nodes = domain.decide(ANTREA, away, [here, clean]).nodes
+    assert [nodes[name]["changes"] for name in ("w1", "w2")] == [True, False]
+    empty = seen(ovs=with_bridge())
+    assert domain.decide(ANTREA, away, [empty]).nodes["w1"]["changes"], "Antrea has left it"
+    forgotten = domain.Want(domain.ABSENT, Uplinks("br-sec", ()))
+    found = domain.decide(ANTREA, forgotten, [here]).nodes["w1"]
+    assert [(e["name"], e["on_bridge"]) for e in found["interfaces"]] == [
+        ("eth1", True),
+        ("eth2", True),
+    ]
+
+
+def test_a_bridge_of_others_or_with_pods_is_not_taken_away() -> None:
+    away = want("eth1", "eth2", state=domain.ABSENT)
+    theirs = seen(*SEVERAL, ovs=with_bridge("eth1", by_antrea=False))
+    assert "did not make (eth1)" in refused(away, theirs)
+    used = seen(*SEVERAL, ovs=with_bridge("eth1", "eth2", pods=3))
+    assert "w1: 3 interfaces of pods are on br-sec" in refused(away, used)
+    ours = replace(NEWEST, node_configs=(domain.node_config(want("eth1", "eth2")),))
+    assert refused(away, used, antrea=ours) == "", "from v2.7 Antrea itself sees to them"
+
+
+def test_what_an_older_antrea_has_left_is_no_node_configs_matter() -> None:
+    away = want(state=domain.ABSENT)
+    assert domain.decide(NEWEST, away, [seen()]).via == domain.CONFIG_MAP
+    ours = replace(NEWEST, node_configs=(domain.node_config(want()),))
+    assert domain.decide(ours, away, [seen()]).via == domain.NODE_CONFIG
 
 
 def test_the_settings_are_what_the_version_knows() -> None:
