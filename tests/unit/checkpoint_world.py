@@ -124,6 +124,11 @@ class Kernel:
             if parent:
                 self.find(parent)
             fresh = link(name, index, kind, make=make, parent=parent, up=False)
+            if parent:
+                fresh["mac"] = self.find(parent)["mac"]
+            if "address" in make:
+                fresh["mac"] = make[make.index("address") + 1]
+                del make[make.index("address") : make.index("address") + 2]
             self.state["links"].append(fresh)
         elif verb == "property":
             names = self.find(words[2])["altnames"]

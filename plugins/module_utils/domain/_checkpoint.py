@@ -10,6 +10,7 @@ domain._checkpoint_world.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .._plan import Step
@@ -24,8 +25,16 @@ VOLATILE_ROLES = frozenset({"pod", "cni", "service-proxy"})
 TIMEOUTS = (20, 86400)
 
 
-def scope(now: State, names: list[str] | None, with_ovs: bool, with_dns: bool) -> State:
+def scope(
+    now: State,
+    names: list[str] | None,
+    with_ovs: bool,
+    with_dns: bool,
+    reach: Sequence[str] = (),
+) -> State:
     """Return what is to be saved of ``now``: links by ``names``, or all that agents leave alone.
+
+    :param reach: links over which destinations lie that are to be reached again before the rest.
 
     Raises ValueError that names the links that are not there.
     """
@@ -45,6 +54,7 @@ def scope(now: State, names: list[str] | None, with_ovs: bool, with_dns: bool) -
         "addresses": {n: held for n, held in now["addresses"].items() if n in mine},
         "routes": [route for route in now["routes"] if routes.in_scope(route, mine)],
         "rules": now["rules"],
+        "reach": [name for name in dict.fromkeys(reach) if name in mine],
         "dns": now["dns"] if with_dns else None,
         "ovs": now["ovs"] if with_ovs else None,
         "with_ovs": with_ovs,
@@ -54,9 +64,9 @@ def scope(now: State, names: list[str] | None, with_ovs: bool, with_dns: bool) -
 def restore_plan(saved: State, now: State) -> Restore:
     """Return what makes ``now`` as it was ``saved``, in the order in which it is done.
 
-    Open vSwitch first (it gives NICs back), then links, addresses, routes, rules and DNS. The plan
-    foresees the worst that the kernel does on the way; who applies it reads again and plans again
-    until nothing is left.
+    Open vSwitch first (it gives NICs back), then links, addresses, routes and rules: those of the
+    node's way out, and then the others. The plan foresees the worst that the kernel does on the
+    way; who applies it reads again and plans again until nothing is left.
     """
     todo = Restore()
     world = World(now)
@@ -65,10 +75,16 @@ def restore_plan(saved: State, now: State) -> Restore:
         ovs.restore(saved, now, found, todo)
         links.leave_datapath(saved, world, found, todo)
         _leave_rows(saved, now, found, world, todo)
-    links.restore(saved, world, found, todo)
-    routes.restore_addresses(saved, world, todo)
-    routes.restore_routes(saved, world, todo)
+    way = links.way_out(saved)
+    links.restore(saved, way, world, found, todo)
+    routes.restore_addresses(saved, way, world, todo)
+    routes.restore_routes(saved, world, todo, way)
     routes.restore_rules(saved, now, todo)
+    todo.first = len(todo.actions)
+    others = {link["name"] for link in saved["links"]} - way
+    links.restore(saved, others, world, found, todo)
+    routes.restore_addresses(saved, others, world, todo)
+    routes.restore_routes(saved, world, todo)
     _dns(saved["dns"], now["dns"], todo)
     return todo
 

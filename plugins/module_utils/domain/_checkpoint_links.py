@@ -6,13 +6,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Set
+from operator import itemgetter
 from typing import Any
 
 from .._plan import Step
-from ._checkpoint_world import OVS_KIND, OVS_MASTER, Action, Entry, Restore, State, World
+from ._checkpoint_world import (
+    OVS_KIND,
+    OVS_MASTER,
+    Action,
+    Entry,
+    Restore,
+    State,
+    World,
+    devices,
+    is_default,
+)
 
 #: What Antrea appends to the name of a NIC that it moves into a bridge.
 MOVED = "~"
+_Key = Callable[[Entry], Any]
 
 
 def match(saved: State, now: State) -> dict[str, int]:
@@ -21,36 +34,35 @@ def match(saved: State, now: State) -> dict[str, int]:
     A NIC is told by its index while the node has not booted, else by its MAC: its name is what a
     move into a bridge changes, and an internal port has name and MAC of the NIC but another kind.
     """
-    free = {link["ifindex"]: link for link in now["links"]}
-    same_boot = saved["boot_id"] == now["boot_id"]
+    free = list(now["links"])
     found: dict[str, int] = {}
 
-    def claim(test: Any) -> None:
+    def claim(of_old: _Key, of_new: _Key | None = None) -> None:
+        alike: dict[Any, list[Entry]] = {}
+        for new in free:
+            alike.setdefault(_key(of_new or of_old, new), []).append(new)
         for old in saved["links"]:
-            if old["name"] in found:
-                continue
-            fits = [new for new in free.values() if _alike(old, new) and test(old, new)]
+            key = _key(of_old, old)
+            fits = [] if old["name"] in found or key[0] is None else alike.get(key, [])
             if len(fits) == 1:
-                found[old["name"]] = fits[0]["ifindex"]
-                del free[fits[0]["ifindex"]]
+                new = fits.pop()
+                found[old["name"]] = new["ifindex"]
+        free[:] = [new for left in alike.values() for new in left]
 
-    if same_boot:
-        claim(lambda old, new: old["ifindex"] == new["ifindex"])
-    claim(lambda old, new: _permanent(old) and _permanent(old) == _permanent(new))
-    claim(lambda old, new: old["name"] == new["name"] and old["mac"] == new["mac"])
-    claim(lambda old, new: old["physical"] and old["mac"] == new["mac"])
-    claim(lambda old, new: old["name"] == new["name"])
+    if saved["boot_id"] == now["boot_id"]:
+        claim(itemgetter("ifindex"))
+    claim(lambda link: link["permanent_mac"] if link["physical"] else None)
+    claim(lambda link: (link["name"], link["mac"]))
+    claim(lambda link: link["mac"] if link["physical"] else None)
+    claim(itemgetter("name"))
     # Moved into a bridge with a MAC that was set by hand, and the index is of another boot.
-    claim(lambda old, new: old["physical"] and new["name"] == f"{old['name']}{MOVED}")
+    claim(lambda link: f"{link['name']}{MOVED}" if link["physical"] else None, itemgetter("name"))
     return found
 
 
-def _alike(old: Entry, new: Entry) -> bool:
-    return bool(old["kind"] == new["kind"] and old["physical"] == new["physical"])
-
-
-def _permanent(link: Entry) -> str | None:
-    return link["permanent_mac"] if link["physical"] else None
+def _key(of: _Key, link: Entry) -> tuple[Any, str, bool]:
+    """Links of another kind are never the same one."""
+    return of(link), link["kind"], link["physical"]
 
 
 def in_datapath(link: Entry) -> bool:
@@ -88,11 +100,13 @@ def _lasting(address: Entry) -> bool:
     return bool(address["scope"] == "global")
 
 
-def restore(saved: State, world: World, found: dict[str, int], todo: Restore) -> None:
-    """Names, masters, MTU, MAC, altnames, up and down; makes again what can be made again."""
-    pairs = [
-        (old, world.by_index(found[old["name"]])) for old in saved["links"] if old["name"] in found
-    ]
+def restore(
+    saved: State, names: Set[str], world: World, found: dict[str, int], todo: Restore
+) -> None:
+    """Names, masters, MTU, MAC, altnames, up and down of the links ``names`` as they were saved;
+    makes again what can be made again."""
+    mine = [old for old in saved["links"] if old["name"] in names]
+    pairs = [(old, world.by_index(found[old["name"]])) for old in mine if old["name"] in found]
     present = [(old, new) for old, new in pairs if new is not None]
     for old, new in present:
         if new["master"] not in (old["master"], None) and not _by_ovs(new):
@@ -101,8 +115,8 @@ def restore(saved: State, world: World, found: dict[str, int], todo: Restore) ->
             new["master"] = None
     for old, new in present:
         _name(old, new, world, todo)
-    _create(saved, world, todo)
-    for old in saved["links"]:
+    _create(mine, {link["name"]: link["mac"] for link in saved["links"]}, world, todo)
+    for old in mine:
         link = world.link(old["name"])
         if link is not None and (old["name"] in found or link["kind"] == old["kind"]):
             _settings(old, link, world, todo)
@@ -141,8 +155,8 @@ def _rename(link: Entry, name: str, world: World, todo: Restore) -> None:
     world.rename(link, name)
 
 
-def _create(saved: State, world: World, todo: Restore) -> None:
-    for old in saved["links"]:
+def _create(mine: list[Entry], macs: dict[str, str | None], world: World, todo: Restore) -> None:
+    for old in mine:
         other = world.link(old["name"])
         if other is not None and (other["kind"] == old["kind"] or old["make"] is None):
             continue
@@ -157,12 +171,32 @@ def _create(saved: State, world: World, todo: Restore) -> None:
                 todo.cannot.append(f"{old['name']} ({what}) is gone and cannot be made again here")
             continue
         text = f"Make {old['name']} again ({old['kind']})."
-        words = ["link", "add", "name", old["name"], *old["make"]]
+        # Given later, it would come after the one that udev gives to what has been made without.
+        mac = ["address", old["mac"]] if old["mac"] and old["mac"] != macs.get(parent) else []
+        words = ["link", "add", "name", old["name"], *mac, *old["make"]]
         todo.ip(text, old["name"], words, after=" ".join(old["make"]))
         index = -1 - len(world.links)
-        fresh: Entry = {"ifindex": index, "master": None, "up": False, "altnames": [], "mac": None}
-        world.links.append({**old, **fresh, "mtu": None})
+        fresh: Entry = {"ifindex": index, "master": None, "up": False, "altnames": [], "mtu": None}
+        world.links.append({**old, **fresh})
         world.addresses[old["name"]] = []
+
+
+def way_out(saved: State) -> set[str]:
+    """Names of the links without which nobody reaches the node: those of its default routes and of
+    what the checkpoint was told to reach, with all that they lie on and are made of."""
+    known = {link["name"]: link for link in saved["links"]}
+    members: dict[str | None, list[str]] = {}
+    for link in saved["links"]:
+        members.setdefault(link["master"], []).append(link["name"])
+    names: set[str] = set()
+    todo = [name for route in saved["routes"] if is_default(route) for name in devices(route)]
+    todo += saved.get("reach", ())
+    while todo:
+        name = todo.pop()
+        if name in known and name not in names:
+            names.add(name)
+            todo += [known[name]["master"], known[name]["parent"], *members.get(name, ())]
+    return names
 
 
 def _switched(todo: Restore) -> bool:

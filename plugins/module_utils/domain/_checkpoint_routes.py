@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
-from ._checkpoint_world import Entry, Restore, State, World, devices, value
+from ._checkpoint_world import Entry, Restore, State, World, devices, is_default, value
 
 #: Routes of any other protocol come and go with the daemon that makes them.
 PROTOCOLS = frozenset({"kernel", "boot", "static", "dhcp", "ra", "2", "3", "4", "9", "16"})
@@ -36,32 +37,36 @@ def same_address(one: Entry, other: Entry) -> bool:
     return alike and lasting and sorted(one["flags"]) == sorted(other["flags"])
 
 
-def restore_addresses(saved: State, world: World, todo: Restore) -> None:
-    """Addresses back on their links, in their order, and off any other."""
-    _strays(saved, world, todo)
+def restore_addresses(saved: State, names: Set[str], world: World, todo: Restore) -> None:
+    """Addresses of the links ``names`` back on them, in their order, and off any other."""
+    _strays(saved, names, world, todo)
     for link in saved["links"]:
         name = link["name"]
-        if world.link(name) is None:
+        if name not in names or world.link(name) is None:
             continue
         wanted = saved["addresses"].get(name, [])
         for family in _NUMBERS:
             _family([a for a in wanted if a["family"] == family], family, name, world, todo)
 
 
-def _strays(saved: State, world: World, todo: Restore) -> None:
-    ours = {link["name"] for link in saved["links"]}
+def _strays(saved: State, names: Set[str], world: World, todo: Restore) -> None:
     homes = {
-        (a["family"], a["local"])
-        for held in saved["addresses"].values()
-        for a in held
+        _place(a)
+        for name in names
+        for a in saved["addresses"].get(name, ())
         if a["scope"] == "global"
     }
     for link in world.links:
-        if link["name"] in ours or link["role"] == "service-proxy":
+        if link["name"] in names or link["role"] == "service-proxy":
             continue
+        own = {_place(a) for a in saved["addresses"].get(link["name"], ())}
         for address in list(world.addresses.get(link["name"], ())):
-            if (address["family"], address["local"]) in homes:
+            if _place(address) in homes - own:
                 _remove(link["name"], address, world, todo)
+
+
+def _place(address: Entry) -> tuple[str, str]:
+    return address["family"], address["local"]
 
 
 def _family(wanted: list[Entry], family: str, name: str, world: World, todo: Restore) -> None:
@@ -138,7 +143,7 @@ def _path(words: list[str]) -> tuple[str, ...]:
     return (words[0], value(words, "via"), value(words, "dev"))
 
 
-def in_scope(route: Entry, links: set[str]) -> bool:
+def in_scope(route: Entry, links: Set[str]) -> bool:
     """Whether a checkpoint of ``links`` looks after a route."""
     words = route["words"]
     if value(words, "table", "main") == "local" or value(words, "proto", "boot") not in PROTOCOLS:
@@ -146,32 +151,26 @@ def in_scope(route: Entry, links: set[str]) -> bool:
     return set(devices(route)) <= links
 
 
-def _is_default(route: Entry) -> bool:
-    words = route["words"]
-    return bool(
-        words[1] == "default" and words[0] == "unicast" and value(words, "table", "main") == "main"
-    )
-
-
-def restore_routes(saved: State, world: World, todo: Restore) -> None:
+def restore_routes(saved: State, world: World, todo: Restore, only: Set[str] | None = None) -> None:
     """Routes as they were: what is missing is added, what leads another way is removed.
 
     Default routes of the main table are looked after whatever link they lead over.
+
+    :param only: the links whose routes are looked after, and those defaults; None: all.
     """
-    links = {link["name"] for link in saved["links"]}
+    links = {link["name"] for link in saved["links"]} if only is None else only
     up = {link["name"] for link in world.links if link["up"]}
-    wanted = [r for r in saved["routes"] if set(devices(r)) <= up]
-    families = {r["family"] for r in wanted if _is_default(r)}
-    spec = [(r["family"], r["words"]) for r in saved["routes"]]
+    wanted = [r for r in saved["routes"] if set(devices(r)) <= up and _over(r, only)]
+    families = {r["family"] for r in wanted if is_default(r)}
+    spec, have = (set(map(_told, routes)) for routes in (saved["routes"], world.routes))
     extra = [
         route
         for route in world.routes
-        if (route["family"], route["words"]) not in spec
+        if _told(route) not in spec
         and value(route["words"], "proto", "boot") not in ("ra",)
-        and (in_scope(route, links) or (_is_default(route) and route["family"] in families))
+        and (in_scope(route, links) or (is_default(route) and route["family"] in families))
     ]
-    have = [(r["family"], r["words"]) for r in world.routes]
-    missing = [r for r in wanted if (r["family"], r["words"]) not in have]
+    missing = [r for r in wanted if _told(r) not in have]
     for route in [r for r in extra if r["family"] == "inet6"]:
         _delete(route, todo)
     # What leads to a gateway must stand before the route over that gateway.
@@ -181,6 +180,18 @@ def restore_routes(saved: State, world: World, todo: Restore) -> None:
     for route in [r for r in extra if r["family"] == "inet"]:
         if _key(route) not in replaced:
             _delete(route, todo)
+    gone = set(map(_told, extra))
+    world.routes = [r for r in world.routes if _told(r) not in gone] + missing
+
+
+def _over(route: Entry, only: Set[str] | None) -> bool:
+    """Whether a route leads over these links and no others."""
+    names = set(devices(route))
+    return only is None or bool(names and names <= only)
+
+
+def _told(route: Entry) -> tuple[str, ...]:
+    return (route["family"], *route["words"])
 
 
 def _add(route: Entry, todo: Restore) -> None:
@@ -232,14 +243,26 @@ def _short(route: Entry) -> str:
 
 
 def restore_rules(saved: State, now: State, todo: Restore) -> None:
-    """Rules as they were. New rules for marked packets are an agent's, and stay."""
+    """Rules as they were. New rules for marked packets or for a pod are an agent's, and stay."""
     have, want = ([(r["family"], tuple(r["words"])) for r in s["rules"]] for s in (now, saved))
+    pods = _pods(now)
     for family, words in want:
         if (family, words) not in have:
             _rule("Add", "add", family, words, todo, after=" ".join(words))
     for family, words in have:
-        if (family, words) not in want and "fwmark" not in words:
-            _rule("Remove", "del", family, words, todo, before=" ".join(words))
+        if (family, words) in want or "fwmark" in words or not pods.isdisjoint(words):
+            continue
+        _rule("Remove", "del", family, words, todo, before=" ".join(words))
+
+
+def _pods(now: State) -> set[str]:
+    """Addresses that lie behind a pod's link: AWS' agent makes a rule to and from each."""
+    links = {link["name"] for link in now["links"] if link["role"] == "pod"}
+    return {
+        route["words"][1]
+        for route in now["routes"]
+        if route["words"][0] == "unicast" and "/" not in route["words"][1] and _over(route, links)
+    } - {"default"}
 
 
 def _rule(

@@ -14,6 +14,7 @@ The state of a node, plain data as it stands in ``checkpoint.json``::
                  lifetime}]}   in the kernel's order; lifetime [valid, preferred] in seconds or None
     routes     [{family, words, expires}]   words as "ip -d route show table all" prints them
     rules      [{family, words}]            words as "ip -d rule" prints them, the priority first
+    reach      [link]   over which the destinations lay that are to be reached first
     dns        {target, content, links: {link: {servers, domains}}}
     ovs        None, or as domain._checkpoint_ovs
 """
@@ -49,9 +50,13 @@ class Action:
 
 @dataclass
 class Restore:
-    """What a restore does, in order, and what it sees but cannot do."""
+    """What a restore does, in order, and what it sees but cannot do.
+
+    The ``first`` so many of the actions bring the node's way out back.
+    """
 
     actions: list[Action] = field(default_factory=list)
+    first: int = 0
     cannot: list[str] = field(default_factory=list)
 
     @property
@@ -133,3 +138,11 @@ def value(words: list[str], key: str, default: str = "") -> str:
         if words[index] == key:
             return words[index + 1]
     return default
+
+
+def is_default(route: Entry) -> bool:
+    """Whether a route is a default one of the main table."""
+    words = route["words"]
+    return bool(
+        words[1] == "default" and words[0] == "unicast" and value(words, "table", "main") == "main"
+    )

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from typing import Any
 
-from ..domain import _checkpoint_ovs, _nics
+from ..domain import _checkpoint_make, _checkpoint_ovs, _nics
 from . import _iproute, _links, _ovsdb
 from ._links import ReadError
 
@@ -120,29 +120,9 @@ def _link(entry: dict[str, Any], primary: str | None) -> dict[str, Any]:
         "permanent_mac": entry.get("permaddr"),
         "up": "UP" in flags,
         "altnames": [_links.text(altname) for altname in entry.get("altnames", [])],
-        "make": _make(kind, parent, information.get("info_data") or {}),
+        "make": _checkpoint_make.words(kind, parent, information.get("info_data") or {}),
         "role": _nics.role_of(name, told, has_global, primary),
     }
-
-
-def _make(kind: str, parent: str | None, data: dict[str, Any]) -> list[str] | None:
-    """The words that create such a link; None for kinds that somebody else makes."""
-    lower = ["link", parent] if parent else []
-    keys: dict[str, tuple[str, ...]] = {
-        "vlan": ("protocol", "id"),
-        "bridge": ("stp_state", "vlan_filtering"),
-        "bond": ("mode", "miimon", "xmit_hash_policy"),
-        "dummy": (),
-        "macvlan": ("mode",),
-        "vrf": ("table",),
-    }
-    if kind not in keys or (kind in ("vlan", "macvlan") and not parent):
-        return None
-    words = [*lower, "type", kind]
-    for key in keys[kind]:
-        if key in data:
-            words += [key, str(data[key])]
-    return words
 
 
 def _addresses(link: dict[str, Any]) -> list[dict[str, Any]]:
@@ -218,7 +198,7 @@ def _rules(family: str) -> list[dict[str, Any]]:
 
 def _rule(words: list[str]) -> list[str]:
     """A rule in the words that "ip rule add" takes."""
-    text = " ".join(word for word in words if word != "[detached]")
+    text = " ".join(word for word in words if word not in ("[detached]", "[unresolved]"))
     return text.replace("lookup [l3mdev-table]", "l3mdev").split()
 
 

@@ -32,6 +32,7 @@ MODULES = (
     "_plan",
     "domain._checkpoint",
     "domain._checkpoint_links",
+    "domain._checkpoint_make",
     "domain._checkpoint_ovs",
     "domain._checkpoint_routes",
     "domain._checkpoint_world",
@@ -50,6 +51,7 @@ MODULES = (
     "node._restore",
     "node._restore_apply",
     "node._restore_datapath",
+    "node._restore_ip",
 )
 _USAGE = "usage: python3 -I FILE --restore ID | --boot | --show ID"
 _LOCK_SECONDS = 60.0

@@ -10,19 +10,20 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..domain import _checkpoint as domain
-from ..domain._checkpoint_world import OVS_KIND, OVS_MASTER, Action
+from ..domain._checkpoint_world import OVS_KIND, OVS_MASTER, Action, Restore
 from . import _checkpoint_read as reading
 from . import _checkpoint_units as units
-from . import _ovs, _ovsdb, _program, _restore_datapath
+from . import _ovs, _ovsdb, _program, _restore_datapath, _restore_ip
 from ._links import ReadError
 
 _ROUNDS = 6
 _SECONDS = 120.0
 _STEP_SECONDS = 10.0
+_BATCH_SECONDS = 30.0
 _OVS_SECONDS = 5.0
 _POLL = 0.1
 
@@ -47,45 +48,94 @@ class Restorer:
         self.cannot: list[str] = []
 
     def run(self) -> bool:
-        """Restore; whether the node is as it was. What is not: `left` and `cannot`."""
-        for number in range(_ROUNDS):
+        """Restore; whether the node is as it was. What is not: `left` and `cannot`.
+
+        The way out comes first and is looked at again, before anything else is begun.
+        """
+        for number in range(_ROUNDS + 1):
             if number:
-                time.sleep(min(0.25 * 2**number, max(0.0, self._deadline - time.monotonic())))
-            try:
-                now = reading.gather(self._socket, self._saved["with_ovs"])
-            except (ReadError, OSError) as error:
-                self.left = [f"the network cannot be read: {error}"]
-                self._say(self.left[0])
+                time.sleep(min(0.25 * 2**number, max(0.0, self._left())))
+            todo = self._look()
+            if todo is None:
                 continue
-            todo = domain.restore_plan(self._saved, now)
-            self.cannot = todo.cannot
-            self.left = [action.step.action for action in todo.actions]
-            if not todo.actions or time.monotonic() > self._deadline:
+            if not todo.actions or number == _ROUNDS or self._late():
                 break
-            for action in todo.actions:
-                self._do(action)
+            if todo.first:
+                self._do(todo.actions[: todo.first])
+                announce(self._saved)
+                todo = self._look()
+            if todo is not None:
+                self._do(todo.actions)
         announce(self._saved)
         return not self.left
 
-    def _do(self, action: Action) -> None:
+    def _left(self) -> float:
+        return self._deadline - time.monotonic()
+
+    def _late(self) -> bool:
+        return self._left() <= 0
+
+    def _look(self) -> Restore | None:
+        """What is to be done as the node is now; None when that cannot be seen."""
+        try:
+            now = reading.gather(self._socket, self._saved["with_ovs"])
+        except (ReadError, OSError) as error:
+            self.left = [f"the network cannot be read: {error}"]
+            self._say(self.left[0])
+            return None
+        todo = domain.restore_plan(self._saved, now)
+        self.cannot = todo.cannot
+        self.left = [action.step.action for action in todo.actions]
+        return todo
+
+    def _do(self, actions: Sequence[Action]) -> None:
+        done = 0
+        for group in _restore_ip.together(actions):
+            if self._late():
+                self._say(f"The time is up: {len(actions) - done} steps are not done.")
+                return
+            if len(group) > 1:
+                self._batch(group)
+            else:
+                self._one(group[0])
+            done += len(group)
+
+    def _batch(self, group: list[Action]) -> None:
+        started = time.monotonic()
+        errors: list[str | None]
+        try:
+            errors = _restore_ip.batch(group, min(_BATCH_SECONDS, max(_STEP_SECONDS, self._left())))
+        except ReadError as problem:
+            errors = [str(problem)] * len(group)
+        except _restore_ip.Unclear:
+            # Once more, one by one: what was done already is found done.
+            for action in group:
+                if self._late():
+                    return
+                self._one(action, again=True)
+            return
+        spent = (time.monotonic() - started) / len(group)
+        for action, error in zip(group, errors):
+            self._note(action, None if error and _stands(action, error) else error, spent)
+
+    def _one(self, action: Action, again: bool = False) -> None:
         started = time.monotonic()
         error = None
         try:
             getattr(self, f"_{action.op}")(action)
         except (StepError, ReadError, OSError, _ovsdb.OvsdbError) as problem:
-            error = str(problem)
+            if not _stands(action, str(problem), again):
+                error = str(problem)
+        self._note(action, error, time.monotonic() - started)
+
+    def _note(self, action: Action, error: str | None, spent: float) -> None:
         self._say(action.step.action + (f" FAILED: {error}" if error else ""))
-        spent = round(time.monotonic() - started, 3)
-        self.steps.append({"action": action.step.action, "seconds": spent, "error": error})
+        self.steps.append(
+            {"action": action.step.action, "seconds": round(spent, 3), "error": error}
+        )
 
     def _ip(self, action: Action) -> None:
-        try:
-            reading.ip(*action.words, timeout=_STEP_SECONDS)
-        except ReadError as error:
-            # Foreseen too darkly: it stands already, or is gone already.
-            done = {"append": "File exists", "del": "No such process"}
-            if not any(w in action.words and text in str(error) for w, text in done.items()):
-                raise
+        reading.ip(*action.words, timeout=_STEP_SECONDS)
 
     def _ovsdb(self, action: Action) -> None:
         path = action.words[0]
@@ -135,6 +185,20 @@ class Restorer:
                 return False
             time.sleep(_POLL)
         return True
+
+
+def _stands(action: Action, error: str, again: bool = False) -> bool:
+    """Whether an error of ``ip`` says that it stands already, or is gone already: the plan foresees
+    too darkly.
+
+    :param again: whether it may have been done a moment ago.
+    """
+    if action.op != "ip":
+        return False
+    done = {"append": "File exists", "del": "No such process"}
+    if again:
+        done["add"] = "File exists"
+    return any(word in action.words and text in error for word, text in done.items())
 
 
 def caught_up(path: str) -> bool:
