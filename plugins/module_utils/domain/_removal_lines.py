@@ -1,0 +1,96 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A plan about kube-proxy as a person reads it. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+Obj = dict[str, Any]
+_LABEL = 8
+_MOST_NODES = 60
+_MOST_WORDS = 40
+
+
+def lines(plan: Obj, width: int) -> list[str]:
+    """Return what happens, in which order, what goes on each node, what warns and what bars it."""
+    found = _labelled("PLAN", _what(plan), width)
+    if plan["state"] == "absent":
+        found += _labelled("API", f"Agents and controller use {plan['override'] or '?'}", width)
+    found += _labelled("Order", _order(plan), width)
+    if plan["deletes"]:
+        found += _labelled("Objects", f"{', '.join(plan['objects'])} are deleted in the end", width)
+    found += ["", *_table(plan)]
+    for text in plan["advice"]:
+        found += _labelled("ADVICE", text, width)
+    for label, key in (("WARNING", "warnings"), ("REFUSED", "refusals")):
+        for text in plan[key][:_MOST_WORDS]:
+            found += _labelled(label, text, width)
+        if len(plan[key]) > _MOST_WORDS:
+            found.append(f"{label:{_LABEL}} ... and {len(plan[key]) - _MOST_WORDS} more")
+    return found
+
+
+def refused(refusals: list[str], width: int) -> list[str]:
+    """Return the lines of a plan that could not be made."""
+    return [line for text in refusals for line in _labelled("REFUSED", text, width)]
+
+
+def _what(plan: Obj) -> str:
+    who = f"kube-proxy ({plan['mode']} mode, {plan['distribution']})"
+    antrea = f"Antrea {plan['version'] or ''}".rstrip()
+    if plan["state"] == "present":
+        return f"{who} comes back. AntreaProxy of {antrea} leaves Services to it again in the end."
+    return f"{who} is removed; AntreaProxy of {antrea} serves Services instead"
+
+
+def _order(plan: Obj) -> str:
+    changing = [name for name in plan["order"] if plan["nodes"][name]["changes"]]
+    if plan["state"] == "present":
+        return (
+            "Labels are taken off and objects made again; kube-proxy writes its own rules; every "
+            "node is verified; then agents are restarted one by one."
+        )
+    if not changing:
+        return "Nothing is left to do on the nodes that were seen."
+    return (
+        "Agents are restarted one by one and have to serve, while kube-proxy still runs. The "
+        "affinity that is added to its DaemonSet restarts its pods once. Then "
+        f"{len(changing)} nodes one after the other, {changing[0]} as the canary: its pod goes, "
+        "what it left is removed, every kind of Service is tried. The first failure stops: "
+        "kube-proxy comes back on that node."
+    )
+
+
+def _table(plan: Obj) -> list[str]:
+    rows = [("Node", "role", "then")]
+    for name in plan["order"]:
+        node = plan["nodes"][name]
+        role = "control plane" if node["control_plane"] else "worker"
+        rows.append((name, role, _then(node, plan["state"])))
+    shown = rows[: _MOST_NODES + 1]
+    wide = [max(len(row[i]) for row in shown) for i in range(2)]
+    made = [f"{a:{wide[0]}}  {b:{wide[1]}}  {c}" for a, b, c in shown]
+    if len(rows) > len(shown):
+        made.append(f"... and {len(rows) - len(shown)} more")
+    return made
+
+
+def _then(node: Obj, state: str) -> str:
+    if state == "present":
+        return "kube-proxy comes back" if node["changes"] else "stays"
+    if not node["changes"]:
+        return "is free of kube-proxy"
+    what = "; ".join(node["residue"]) or "nothing is there to be removed"
+    return f"{what} go" if node["residue"] else what
+
+
+def _labelled(label: str, text: str, width: int) -> list[str]:
+    margin = " " * (_LABEL + 1)
+    wrapped = textwrap.wrap(
+        text, width, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
+    )
+    return [f"{label:{_LABEL}} {wrapped[0].lstrip()}", *wrapped[1:]]

@@ -1,0 +1,257 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The whole decision about kube-proxy: whether it may go or come back, and in which order. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_lines as words
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_rules as rules
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_decision import names_of
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
+    NOT_LINUX,
+    VISITED,
+    Scope,
+    View,
+    match,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._secondary_decision import (
+    unready,
+    unseen,
+)
+
+Obj = dict[str, Any]
+PRESENT, ABSENT = "present", "absent"
+GATEWAY = "antrea-gw0"
+#: Rights of antrea_info's review that only an AntreaNodeConfig needs.
+_OTHERS = ("nodes", "antreanodeconfigs")
+
+
+def probes(kube_proxy: Obj, cluster: Obj, host: Obj) -> Obj:
+    """Return what a node is asked: ``{connections, dns}``, for service_probe.
+
+    ``host``: as `_nodes.match` takes it, visited or not. NodePorts are asked at its own address.
+    """
+    views = [view for view in match([host], cluster["nodes"]).views if view.host and view.node]
+    address = next(iter((views[0].node or {}).get("internal_ips") or ()), None) if views else None
+    connections = []
+    for entry in kube_proxy.get("probes") or ():
+        name, port = f"{entry['namespace']}/{entry['name']}", entry["port"]
+        connections.append({"name": name, "address": entry["cluster_ip"], "port": port})
+        if entry["load_balancer"]:
+            there = {"address": entry["load_balancer"], "port": port}
+            connections.append({"name": f"{name} (LoadBalancer)", **there})
+        if entry["node_port"] and address:
+            here = {"address": address, "port": entry["node_port"]}
+            connections.append({"name": f"{name} (NodePort {entry['node_port']})", **here})
+    dns = kube_proxy.get("dns")
+    return {"connections": connections, "dns": [{"server": dns["ip"]}] if dns else []}
+
+
+def routed(kube_proxy: Obj) -> list[str]:
+    """Return Services' addresses whose way tells who serves them."""
+    first = [entry["cluster_ip"] for entry in kube_proxy.get("probes") or ()][:1]
+    dns = kube_proxy.get("dns")
+    return first + ([dns["ip"]] if dns else [])
+
+
+def decide(cluster: Obj, antrea: Obj, kube_proxy: Obj, hosts: list[Obj], options: Obj) -> Obj:
+    """Return what may be done, and how: the keys below and in the filter of the role.
+
+    ``hosts``: as `_nodes.match` takes them, each with ``probe`` (of service_probe) and ``rules``
+    (of kube_proxy_rules in check mode), ``probe_error`` and ``rules_error`` where one failed.
+    ``options``: state, api_server, canary, control_planes (names of Nodes), accept_unseen,
+    accept_services, override_owner, override_distribution, former (of the undo bundle), width.
+    """
+    scope = match(hosts, cluster["nodes"])
+    refusals = unready(antrea, options) + unseen(scope, names_of(options.get("accept_unseen")))
+    refusals += _forbidden(antrea, kube_proxy)
+    if not antrea["installed"] or antrea["config_map"] is None:
+        return _refused(refusals, options)
+    views = {view.name: view for view in scope.views if view.state == VISITED and view.node}
+    plan: Obj = {
+        "state": options["state"],
+        "mode": kube_proxy.get("mode") or "iptables",
+        "version": antrea["version"],
+        "gateway": _gateway(antrea),
+        "distribution": kube_proxy["distribution"],
+        "present": kube_proxy["present"],
+        "unseen": _left(scope),
+        "override": rules.override_of(antrea, str(options.get("api_server") or "")),
+        "refusals": refusals,
+        "warnings": [],
+        "advice": [],
+        "service_cidrs": kube_proxy.get("service_cidrs") or [],
+        "objects": [_title(entry) for entry in kube_proxy["objects"]],
+        "routed": routed(kube_proxy),
+    }
+    plan["settings"] = _settings(plan, antrea, options)
+    plan["nodes"] = {view.name: _node(view, plan, kube_proxy) for view in views.values()}
+    plan["order"] = _order(plan["nodes"], options)
+    plan["hosts"] = [plan["nodes"][name]["host"] for name in plan["order"]]
+    if plan["state"] == ABSENT:
+        _judge_removal(plan, views, antrea, kube_proxy, options)
+    else:
+        _judge_return(plan, kube_proxy, options)
+    plan["lines"] = words.lines(plan, int(options.get("width") or 100))
+    return plan
+
+
+def _refused(refusals: list[str], options: Obj) -> Obj:
+    empty: Obj = {"warnings": [], "advice": [], "nodes": {}, "order": [], "hosts": [], "unseen": []}
+    lines = words.refused(refusals, int(options.get("width") or 100))
+    nothing = {"settings": {}, "override": "", "pending": False, "deletes": False, "objects": []}
+    return {**empty, **nothing, "state": options["state"], "refusals": refusals, "lines": lines}
+
+
+def _forbidden(antrea: Obj, kube_proxy: Obj) -> list[str]:
+    missing = [
+        f"{right['verb']} {right['resource']}"
+        for right in antrea["permissions"]
+        if right["allowed"] is False and right["resource"] not in _OTHERS
+    ]
+    missing += kube_proxy.get("missing_rights") or []
+    return [
+        f"The account may not: {right}. docs/rbac/remediation.yml holds the role it needs."
+        for right in dict.fromkeys(missing)
+    ]
+
+
+def _gateway(antrea: Obj) -> str:
+    config = (antrea.get("config") or {}).get("agent") or {}
+    return str(config.get("hostGateway") or GATEWAY)
+
+
+def _left(scope: Scope) -> list[str]:
+    """Return Linux Nodes that nobody has looked at."""
+    return [
+        view.name
+        for view in scope.views
+        if view.node is not None and view.state not in (VISITED, NOT_LINUX)
+    ]
+
+
+def _title(entry: Obj) -> str:
+    place = "/".join(str(part) for part in (entry["namespace"], entry["name"]) if part)
+    return f"{entry['kind']} {place}"
+
+
+def _settings(plan: Obj, antrea: Obj, options: Obj) -> Obj:
+    """Return what antrea_config is asked for; the override is kept on the way back."""
+    if plan["state"] == ABSENT:
+        where = {"kubeAPIServerOverride": plan["override"]}
+        return {"agent": {**where, "antreaProxy": {"proxyAll": True}}, "controller": dict(where)}
+    former = (options.get("former") or {}).get("antrea_proxy") or {}
+    return {"agent": {"antreaProxy": {"proxyAll": former.get("proxyAll")}}, "controller": {}}
+
+
+def _node(view: View, plan: Obj, kube_proxy: Obj) -> Obj:
+    node, facts = view.node or {}, view.facts["k8snet_kube_proxy"]
+    tolerated = rules.makes_chains(node.get("kubelet_version"))
+    labelled = view.name in kube_proxy["labelled"]
+    found = rules.residue(facts, tolerated, _kept(view))
+    ours = facts["running"] or bool(found) or (plan["present"] and not labelled)
+    return {
+        "node": view.name,
+        "host": (view.host or {})["name"],
+        "labelled": labelled,
+        "running": facts["running"],
+        "residue": found,
+        "rules": ((view.host or {}).get("rules") or {}).get("plan") or [],
+        "tolerated": tolerated,
+        "firewall": rules.has_firewall(facts),
+        "errors": facts["errors"],
+        "answered": rules.answered(view),
+        "changes": ours if plan["state"] == ABSENT else labelled or not plan["present"],
+        "control_plane": False,
+    }
+
+
+def _kept(view: View) -> list[str]:
+    held = ((view.host or {}).get("rules") or {}).get("kept") or ()
+    return [entry["name"] for entry in held if entry["what"] == "ipset"]
+
+
+def _order(nodes: dict[str, Obj], options: Obj) -> list[str]:
+    """Return the nodes in their order: the canary, workers, control planes."""
+    masters = names_of(options.get("control_planes"))
+    canary = str(options.get("canary") or "")
+    for name, node in nodes.items():
+        node["control_plane"] = name in masters
+
+    def place(name: str) -> tuple[bool, bool, bool, list[Any]]:
+        node = nodes[name]
+        # A node that is done comes last of its kind: the canary is one that changes.
+        return (name != canary, node["control_plane"], not node["changes"], _natural(name))
+
+    return sorted(nodes, key=place)
+
+
+def _natural(name: str) -> list[Any]:
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+
+def _judge_removal(
+    plan: Obj, views: dict[str, View], antrea: Obj, kube_proxy: Obj, options: Obj
+) -> None:
+    refusals, warnings = plan["refusals"], plan["warnings"]
+    if not kube_proxy["supported"] and not options.get("override_distribution"):
+        refusals.append(f"{_sentence(kube_proxy['reason'])} {kube_proxy['remedy']}")
+    owner = kube_proxy.get("managed_by")
+    if owner and not options.get("override_owner"):
+        refusals.append(
+            f"kube-proxy's DaemonSet belongs to {owner['manager']}, which would bring it back. "
+            "Take it away there, or set k8snet_override_owner=true in an emergency."
+        )
+    for found in (
+        rules.version_words(antrea),
+        rules.service_words(kube_proxy, names_of(options.get("accept_services"))),
+    ):
+        refusals += found[0]
+        warnings += found[1]
+    refusals += rules.url_refusals(plan["override"], antrea, plan["service_cidrs"], plan["unseen"])
+    warnings += rules.config_words(kube_proxy, antrea)
+    canary = str(options.get("canary") or "")
+    if canary and canary not in views:
+        refusals.append(f"The canary {canary} is no node that was visited.")
+    for name in plan["order"]:
+        if plan["override"]:
+            refusals += rules.api_refusals(
+                views[name], plan["override"], kube_proxy, plan["gateway"]
+            )
+        refusals += rules.node_refusals(views[name])
+        warnings += rules.node_words(views[name], plan["mode"])
+    if plan["unseen"] and kube_proxy["present"]:
+        warnings.append(
+            f"kube-proxy stays on {', '.join(plan['unseen'])}, and its objects with it. Run it "
+            "again when they can be seen."
+        )
+    advice = (kube_proxy.get("kubeadm") or {}).get("advice")
+    plan["advice"] = [advice] if advice else []
+    plan["deletes"] = bool(kube_proxy["objects"]) and not plan["unseen"]
+    changing = any(node["changes"] for node in plan["nodes"].values())
+    plan["pending"] = changing or plan["deletes"]
+
+
+def _sentence(text: Any) -> str:
+    said = str(text or "What runs here would bring kube-proxy back").rstrip(".")
+    return f"{said[:1].upper()}{said[1:]}."
+
+
+def _judge_return(plan: Obj, kube_proxy: Obj, options: Obj) -> None:
+    former = (options.get("former") or {}).get("kube_proxy")
+    if not kube_proxy["present"] and not former:
+        plan["refusals"].append(
+            "kube-proxy's objects are gone, and no undo bundle was found that holds them. Name its "
+            "folder in k8snet_undo_dir, or roll back by k8snet.cni.rollback -e k8snet_run_id=RUN."
+        )
+    daemonset = kube_proxy.get("daemonset") or {}
+    back = not kube_proxy["present"] or bool(kube_proxy["labelled"])
+    plan["deletes"] = False
+    plan["restores"] = back or bool(daemonset.get("node_affinity_removed"))
+    plan["pending"] = plan["restores"]
