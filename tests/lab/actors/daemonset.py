@@ -89,8 +89,13 @@ class DaemonSets(Actor):
         meta = daemonset["metadata"]
         path = f"/apis/apps/v1/namespaces/{meta['namespace']}/controllerrevisions"
         mark = template_hash(daemonset["spec"]["template"])
-        mine = [r for r in self.client.items(path) if _owner(r) == meta["uid"]]
         name = f"{meta['name']}-{mark}"
+        there = self.client.items(path)
+        for other in there:
+            # The garbage collector's part: what a DaemonSet left that was deleted.
+            if other["metadata"]["name"] == name and _owner(other) != meta["uid"]:
+                self.client.delete(f"{path}/{name}")
+        mine = [r for r in there if _owner(r) == meta["uid"]]
         newest = max((r["revision"] for r in mine), default=0)
         found = next((r for r in mine if r["metadata"]["name"] == name), None)
         if found is None:
