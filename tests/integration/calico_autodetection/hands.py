@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ INTERNAL = {"kubernetes": "NodeInternalIP"}
 
 #: A canary is given this long; its pods have to be older for the roll-out to be held.
 CANARY = 60
-AGE = CANARY + 40
 Obj = dict[str, Any]
 
 
@@ -141,14 +139,18 @@ class Operator:
         self.undo = folder / "undo"
 
     def start(
-        self, name: str, user: User, *arguments: str, more: Path | None = None
+        self,
+        name: str,
+        user: User,
+        *arguments: str,
+        more: Path | None = None,
+        env: dict[str, str] | None = None,
     ) -> subprocess.Popen[str]:
         inventories = [self.lab.inventory, *([more] if more else [])]
         words = [w for path in inventories for w in ("-i", str(path))]
         settings = json.dumps(self._settings(user))
-        return self._run(
-            "ansible-playbook", f"k8snet.cni.{name}", *words, "-e", settings, *arguments
-        )
+        words = [f"k8snet.cni.{name}", *words, "-e", settings, *arguments]
+        return self._run("ansible-playbook", *words, more=env)
 
     def runner(self, name: str, user: User, run: str) -> tuple[Run, Path]:
         """Run a playbook as AWX does, by ansible-runner; return it and the folder of its artifacts.
@@ -174,20 +176,31 @@ class Operator:
             "calico_autodetection_poll": 1,
         }
 
-    def _run(self, program: str, *words: str) -> subprocess.Popen[str]:
+    def typed(self, line: str, folder: Path, env: dict[str, str]) -> Run:
+        """Type a command line into a shell, in some folder."""
+        return self.end(self._run("bash", "-c", line, folder=folder, more=env))
+
+    def _run(
+        self,
+        program: str,
+        *words: str,
+        folder: Path | None = None,
+        more: dict[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
         env = {k: v for k, v in os.environ.items() if not k.startswith("K8S_AUTH_")}
         env.pop("KUBECONFIG", None)
         env["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / ".ansible/collections")
         env["ANSIBLE_NOCOLOR"] = "1"
-        folder = Path(sys.executable).parent
-        env["PATH"] = f"{folder}:{env['PATH']}"  # ansible-runner looks for ansible-playbook there
+        programs = Path(sys.executable).parent
+        # ansible-runner and the shell look for ansible-playbook there.
+        env["PATH"] = f"{programs}:{env['PATH']}"
         return subprocess.Popen(
-            [str(folder / program), *words],
+            [program, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**env, "HOME": str(self.folder)},
-            cwd=self.folder,
+            env={**env, "HOME": str(self.folder), **(more or {})},
+            cwd=folder or self.folder,
         )
 
     def end(self, process: subprocess.Popen[str], timeout: float = 540) -> Run:
@@ -198,12 +211,26 @@ class Operator:
             process.kill()
         return Run(process.returncode, said)
 
-    def play(self, name: str, user: User, *arguments: str, more: Path | None = None) -> Run:
-        return self.end(self.start(name, user, *arguments, more=more))
+    def play(
+        self,
+        name: str,
+        user: User,
+        *arguments: str,
+        more: Path | None = None,
+        env: dict[str, str] | None = None,
+    ) -> Run:
+        return self.end(self.start(name, user, *arguments, more=more, env=env))
 
-    def change(self, user: User, run: str, *arguments: str, more: Path | None = None) -> Run:
+    def change(
+        self,
+        user: User,
+        run: str,
+        *arguments: str,
+        more: Path | None = None,
+        env: dict[str, str] | None = None,
+    ) -> Run:
         words = ("-e", f"k8snet_run_id={run}", *arguments)
-        return self.play("calico_autodetection", user, *words, more=more)
+        return self.play("calico_autodetection", user, *words, more=more, env=env)
 
     def kill_in_the_window(self, user: User, run: str) -> None:
         """Start a change, and kill -9 it as soon as the API server has accepted the change."""
@@ -237,21 +264,6 @@ def settled(found: Obj) -> bool:
 def await_pods(cluster: Cluster, good: Callable[[Obj], bool]) -> None:
     path = "/apis/apps/v1/namespaces/calico-system/daemonsets/calico-node"
     await_that(lambda: cluster.ask("find", path), good, "calico-node is rolled out", timeout=120)
-
-
-def await_age(cluster: Cluster) -> None:
-    """Wait until the youngest pod is old enough for a roll-out to be held after its first node."""
-
-    def youngest() -> float:
-        now = datetime.now(timezone.utc)
-        ages = []
-        for pod in cluster.ask("find", PODS)["items"]:
-            ready = [c for c in pod["status"]["conditions"] if c["type"] == "Ready"]
-            since = datetime.fromisoformat(ready[0]["lastTransitionTime"].replace("Z", "+00:00"))
-            ages.append((now - since).total_seconds())
-        return min(ages)
-
-    await_that(youngest, lambda age: age > AGE, "calico-node's pods are old enough", timeout=180)
 
 
 def repaired(spec: Obj) -> bool:

@@ -11,6 +11,8 @@ import json
 import re
 import stat
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +25,14 @@ from tests.integration.calico_autodetection.hands import (
     Obj,
     Operator,
     User,
-    await_age,
     elsewhere,
     other_api,
     repaired,
 )
+from tests.integration.calico_autodetection.window import Cluster as Window
 from tests.lab.actors import content
 from tests.lab.lab import Lab
-from tests.lab.scene import Scene
+from tests.lab.scene import Scene, await_that
 
 pytestmark = pytest.mark.lab
 
@@ -38,6 +40,11 @@ DNS_NODE, NEW = "node1", "172.31.66.11/24"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/k8snet-change"
 DAEMONSETS = "/apis/apps/v1/namespaces/kube-system/daemonsets"
 FORMER_HOLD = 3
+#: What takes sudo from user ops of a node, and gives it back when it finds the file.
+NO_SUDO = (
+    "mv /etc/sudoers.d/ops /run/ops.sudo; until [ -e /tmp/sudo-back ]; do sleep 0.2; done; "
+    "rm /tmp/sudo-back; mv /run/ops.sudo /etc/sudoers.d/ops"
+)
 
 
 # -- refused ------------------------------------------------------------------------------------
@@ -84,6 +91,8 @@ def test_what_was_refused_passes_once_it_is_named_and_no_token_is_told(
     assert len(user.wrote()) == before
     assert cluster.installation() == former
     assert user.token not in run.said
+    run.has("Undo would be kept in")
+    assert "k8snet.cni.rollback" not in run.said
     assert not operator.undo.exists()
 
 
@@ -123,12 +132,36 @@ def test_installs_that_cannot_be_changed_are_refused_with_the_reason(
 
 
 @pytest.mark.full
-def test_a_limit_without_the_controller_is_refused(operator: Operator, user: User) -> None:
+@pytest.mark.parametrize(
+    ("playbook", "said"),
+    [
+        ("calico_autodetection", ("Nothing was changed.", "--limit", "k8snet_accept_unseen")),
+        ("rollback", ("Nothing was put back.", "--limit")),
+    ],
+)
+def test_a_limit_without_the_controller_is_refused(
+    operator: Operator, user: User, playbook: str, said: tuple[str, ...]
+) -> None:
     before = len(user.entries())
-    run = operator.change(user, "limited", "--limit", "node2")
+    run = operator.play(playbook, user, "-e", "k8snet_run_id=limited", "--limit", "node2")
     assert run.code == 2
-    run.has("Nothing was changed.", "--limit", "k8snet_accept_unseen")
+    run.has(*said)
     assert len(user.entries()) == before
+
+
+@pytest.mark.full
+def test_a_folder_that_cannot_be_made_leaves_no_lock(
+    operator: Operator, cluster: Cluster, user: User, former: Obj, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    before = len(user.wrote())
+    run = operator.change(user, "nowhere", "-e", f"k8snet_undo_dir={tmp_path}/file/undo")
+    assert run.code == 2
+    run.has("Nothing was changed.", f"{tmp_path}/file/undo", "Not a directory", "k8snet_undo_dir")
+    made = [(entry.verb, entry.resource) for entry in user.wrote()[before:]]
+    assert made == [("create", "leases"), ("delete", "leases")]
+    assert cluster.ask("find", LEASE) is None
+    assert cluster.installation() == former
 
 
 @pytest.mark.full
@@ -152,11 +185,60 @@ def test_no_token_is_in_output_undo_bundle_or_the_artifacts_that_awx_keeps(
 # -- in the middle ------------------------------------------------------------------------------
 
 
+@contextmanager
+def sudo_lost(lab: Lab, nodes: list[str]) -> Iterator[None]:
+    """Take sudo from the user that Ansible logs in as; give it back afterwards."""
+    try:
+        for node in nodes:
+            lab.ssh(node, f"sudo systemd-run --quiet --collect sh -c '{NO_SUDO}'")
+        yield
+    finally:
+        for node in nodes:
+            lab.ssh(node, "touch /tmp/sudo-back")
+            await_that(
+                lambda node=node: lab.ssh(node, "sudo -n true", check=False).returncode,  # type: ignore[misc]
+                lambda code: code == 0,
+                f"{node} has sudo again",
+            )
+
+
+@pytest.mark.full
+def test_a_change_that_no_node_lets_verify_is_put_back(
+    operator: Operator, cluster: Cluster, scene: Scene, lab: Lab, user: User, former: Obj
+) -> None:
+    Window(scene, operator.folder).grow_old()
+    before = len(user.wrote("installations"))
+    done = threading.Event()
+
+    def lose() -> None:
+        """From when the roll-out is released: the first node was verified, the change made."""
+        while not done.wait(0.1):
+            if len(user.wrote("installations")) >= before + 2:
+                with sudo_lost(lab, scene.nodes):
+                    done.wait()
+
+    thread = threading.Thread(target=lose)
+    thread.start()
+    try:
+        run = operator.change(user, "blind")
+    finally:
+        done.set()
+        thread.join()
+    assert run.code == 2
+    run.has(
+        *(f"{node} could not be probed; the verification will say so." for node in scene.nodes),
+        "Everything was put back as it was.",
+    )
+    assert cluster.installation() == former
+    assert cluster.ask("find", LEASE) is None
+    scene.await_settled()
+
+
 @pytest.mark.full
 def test_a_killed_run_blocks_others_and_is_resumed_or_rolled_back(
     operator: Operator, cluster: Cluster, scene: Scene, user: User, former: Obj
 ) -> None:
-    await_age(cluster)
+    Window(scene, operator.folder).grow_old()
     operator.kill_in_the_window(user, "killed")
     spec = cluster.installation()
     assert repaired(spec)
@@ -190,6 +272,10 @@ def test_a_killed_run_is_rolled_back_from_its_bundle(
 ) -> None:
     operator.kill_in_the_window(user, "undone")
     assert repaired(cluster.installation())
+    # As an older version kept it, which knew no cluster and accepted nobody.
+    bundle = operator.undo / "undone" / "cluster.json"
+    kept = json.loads(bundle.read_text())
+    bundle.write_text(json.dumps({k: kept[k] for k in ("role", "calico", "former", "leftovers")}))
     back = operator.play("rollback", user, "-e", "k8snet_run_id=undone")
     assert back.code == 0, back.said[-6000:]
     assert cluster.installation() == former
@@ -294,7 +380,8 @@ def test_an_api_that_fails_in_the_window_leads_back_unless_told_otherwise(
     if rollback:
         run.has("Everything was put back as it was.")
     else:
-        run.has("Nothing was put back: ansible-playbook k8snet.cni.rollback -e k8snet_run_id=back")
+        run.has("Nothing was put back: ansible-playbook k8snet.cni.rollback -i ")
+        run.has("-e k8snet_run_id=back", f"-e k8snet_undo_dir={operator.undo}")
         assert repaired(cluster.installation())
         back = operator.play("rollback", user, "-e", "k8snet_run_id=back")
         assert back.code == 0, back.said[-6000:]

@@ -29,6 +29,7 @@ INSTALLATION = "/apis/operator.tigera.io/v1/installations/default"
 LOCK = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/k8snet-change"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
+CALM = 3.0
 OURS, CONTROLLER = "k8snet.cni", "kube-controller-manager"
 _CALL = """
 import json, sys
@@ -130,16 +131,32 @@ class Cluster:
         return code == 200 and bool((lease.get("spec") or {}).get("holderIdentity"))
 
     def grow_old(self, seconds: int = 900) -> None:
-        """Have each ready calico-node be so for a while, which bounds how long a hold may be."""
+        """Have each ready calico-node be so for a while, which bounds how long a hold may be.
+
+        A pod whose neighbour was restarted a moment ago may yet lose its readiness, and begin anew:
+        it is looked at until none has done so for `CALM` seconds.
+        """
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - seconds))
-        for pod in self.agents():
-            ready = next(c for c in pod["status"]["conditions"] if c["type"] == "Ready")
-            if ready["status"] != "True":
-                continue
-            body = {"status": {"conditions": [{**ready, "lastTransitionTime": since}]}}
-            meta = pod["metadata"]
-            path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status"
-            self.patch(path, body, STRATEGIC)
+        seen: set[tuple[str, str]] = set()
+        calm = time.monotonic()
+
+        def look() -> float:
+            nonlocal seen, calm
+            now = set()
+            for pod in self.agents():
+                ready = next(c for c in pod["status"]["conditions"] if c["type"] == "Ready")
+                now.add((pod["metadata"]["uid"], ready["status"]))
+                if ready["status"] == "True" and ready["lastTransitionTime"] != since:
+                    calm = time.monotonic()
+                    body = {"status": {"conditions": [{**ready, "lastTransitionTime": since}]}}
+                    meta = pod["metadata"]
+                    path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/status"
+                    self.patch(path, body, STRATEGIC)
+            calm = calm if now == seen else time.monotonic()
+            seen = now
+            return time.monotonic() - calm
+
+        await_that(look, lambda quiet: quiet > CALM, "calico-node's readiness has come to rest")
 
     def await_readiness(self, wanted: dict[str, bool]) -> None:
         """Wait until calico-node is ready on exactly the nodes where it is wanted to be."""
