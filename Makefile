@@ -38,9 +38,8 @@ lint: venv ## ruff, mypy, ansible-lint, ansible-test sanity, antsibull-docs, gal
 format: venv ## let ruff rewrite the Python files
 	@$(RUN) ruff format . && $(RUN) ruff check --fix .
 
-bench: setup ## node_facts beside what users would use instead; the API side of a change
+bench: setup ## measurements beside what users would use instead
 	@$(RUN) python -m tests.bench
-	@$(RUN) python -m tests.bench.calico_autodetection
 
 lab-up: setup ## three nodes and the API, left running
 	@$(RUN) python -m tests.lab up --nodes 3 --api

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import calico_autodetection, node_facts
+from tests.bench import calico_autodetection, kube_proxy_rules, node_facts
 
 if __name__ == "__main__":
-    sys.exit(node_facts.main([]) or calico_autodetection.main([]))
+    sys.exit(node_facts.main([]) or calico_autodetection.main([]) or kube_proxy_rules.main([]))
