@@ -160,6 +160,22 @@ kube_proxy:
         ip: {description: Its first ClusterIP., type: str, returned: success}
         ips: {description: All of them., type: list, elements: str, returned: success}
         port: {description: Its port., type: int, returned: success}
+    probes:
+      description: Some Services with end points, of each kind, on which it can be seen whether a node serves Services.
+      type: list
+      elements: dict
+      returned: success
+      contains:
+        namespace: {description: Its namespace., type: str, returned: success}
+        name: {description: Its name., type: str, returned: success}
+        cluster_ip: {description: Its first ClusterIP., type: str, returned: success}
+        port: {description: Its first TCP port., type: int, returned: success}
+        node_port: {description: "Its NodePort, null without one.", type: int, returned: success}
+        load_balancer: {description: "Its load balancer's address, null without one.", type: str, returned: success}
+    external_ips:
+      description: External and load balancers' addresses of Services, each with the Service as namespace/name.
+      type: dict
+      returned: success
     node_local_dns: {description: Whether NodeLocalDNS runs., type: bool, returned: success}
     permissions:
       description: "The rights that M(k8snet.cni.kube_proxy) needs, with O(review=true): verb, group, resource, namespace, name, allowed."

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_proxy_probes
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._edit import Obj
 
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -36,6 +37,7 @@ def trim_service(obj: Obj) -> Obj:
         else 0,
         "proxied": PROXY_NAME in (meta.get("labels") or {}),
         "dns": (meta.get("labels") or {}).get("k8s-app") == "kube-dns",
+        **_kube_proxy_probes.trim(obj),
     }
 
 

@@ -20,6 +20,9 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
     _kube_proxy_objects as objects,
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
+    _kube_proxy_probes as probes,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
     _kube_proxy_services as services,
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _ownership
@@ -134,6 +137,8 @@ def compose(have: Have, raw: Mapping[str, Any]) -> Obj:
             raw["commands"],
         ),
         "dns": services.dns_of(raw["services"] or ()),
+        "probes": probes.choose(raw["services"] or (), raw["slices"] or ()),
+        "external_ips": probes.external_ips(raw["services"] or ()),
         "node_local_dns": any(
             name in ("node-local-dns", "nodelocaldns") for name in have.daemonsets
         ),
