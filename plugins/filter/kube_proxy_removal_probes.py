@@ -14,7 +14,7 @@ author:
   - k8snet.cni contributors (@k8snet)
 description:
   - Takes some Services of each kind, and the NodePorts at the node's own address.
-positional: cluster, host
+positional: cluster, host, antrea, api_server
 options:
   _input:
     description: RV(k8snet.cni.kube_proxy_info#module:kube_proxy).
@@ -25,20 +25,30 @@ options:
     type: dict
     required: true
   host:
-    description: The inventory host, as P(k8snet.cni.audit_findings#filter) takes it.
+    description: The inventory host, as P(k8snet.cni.audit_findings#filter) takes it; empty where none is meant.
     type: dict
     required: true
+  antrea:
+    description: RV(k8snet.cni.antrea_info#module:antrea).
+    type: dict
+    required: true
+  api_server:
+    description: URL by which agents and controller are to reach the API; empty for Antrea's own, or the only server there is.
+    type: str
+    default: ''
 """
 
 EXAMPLES = r"""
 - name: Ask the node's Services
   k8snet.cni.service_probe:
-    connections: "{{ (kube_proxy | k8snet.cni.kube_proxy_removal_probes(k8snet_cluster, host)).connections }}"
+    connections: "{{ (kube_proxy | k8snet.cni.kube_proxy_removal_probes(k8snet_cluster, host, antrea)).connections }}"
 """
 
 RETURN = r"""
 _value:
-  description: C(connections) and C(dns) for M(k8snet.cni.service_probe).
+  description:
+    - C(connections) and C(dns) for M(k8snet.cni.service_probe), C(reach) for M(k8snet.cni.node_facts), C(url) (the API server's),
+      and C(api) (whether that is a URL).
   type: dict
 """
 
@@ -48,9 +58,14 @@ from ansible_collections.k8snet.cni.plugins.module_utils._plain import plain
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_plan as domain
 
 
-def kube_proxy_removal_probes(kube_proxy: Any, cluster: Any, host: Any) -> dict[str, Any]:
+def kube_proxy_removal_probes(
+    kube_proxy: Any, cluster: Any, host: Any, antrea: Any, api_server: Any = ""
+) -> dict[str, Any]:
     """Return what a node is asked."""
-    return domain.probes(plain(kube_proxy), plain(cluster), plain(host))
+    found = domain.ways(plain(kube_proxy), plain(antrea), str(api_server or ""))
+    if host:
+        found.update(domain.probes(plain(kube_proxy), plain(cluster), plain(host)))
+    return found
 
 
 class FilterModule:

@@ -32,7 +32,9 @@ options:
     type: dict
     required: true
   phase:
-    description: V(beside) (AntreaProxy serves, kube-proxy still runs), V(removed) or V(returned).
+    description:
+      - V(beside) (AntreaProxy serves, kube-proxy still runs), V(removed), V(returned), or V(answers) (only what Services and the API
+        server answer).
     type: str
     required: true
 """
@@ -59,7 +61,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_
 
 def kube_proxy_removal_verdict(plan: Any, node: Any, look: Any, phase: Any) -> list[str]:
     """Return what is not as it is to be. Raises AnsibleFilterError on wrong input."""
-    if phase not in (domain.BESIDE, domain.REMOVED, domain.RETURNED):
+    if phase not in (domain.ANSWERS, domain.BESIDE, domain.REMOVED, domain.RETURNED):
         raise AnsibleFilterError(f"kube_proxy_removal_verdict: there is no phase '{phase}'.")
     return domain.problems(plain(plan), str(node), plain(look), str(phase))
 

@@ -22,7 +22,10 @@ def lines(plan: Obj, width: int) -> list[str]:
         found += _labelled("API", f"Agents and controller use {plan['override'] or '?'}", width)
     found += _labelled("Order", _order(plan), width)
     if plan["deletes"]:
-        found += _labelled("Objects", f"{', '.join(plan['objects'])} are deleted in the end", width)
+        text = f"{', '.join(plan['objects'])} are deleted in the end"
+        if plan["disables"]:
+            text += "; ConfigMap kube-system/kubeadm-config gets proxy.disabled: true"
+        found += _labelled("Objects", text, width)
     found += ["", *_table(plan)]
     for text in plan["advice"]:
         found += _labelled("ADVICE", text, width)

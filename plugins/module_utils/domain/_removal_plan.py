@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_lines as words
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_rules as rules
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import _service_probe
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_decision import names_of
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
     NOT_LINUX,
@@ -29,6 +30,16 @@ PRESENT, ABSENT = "present", "absent"
 GATEWAY = "antrea-gw0"
 #: Rights of antrea_info's review that only an AntreaNodeConfig needs.
 _OTHERS = ("nodes", "antreanodeconfigs")
+
+
+def ways(kube_proxy: Obj, antrea: Obj, asked: str) -> Obj:
+    """Return ``{url, api, reach}``: the override, whether it can be asked, and whose ways count."""
+    url = rules.override_of(antrea, asked)
+    try:
+        host = [_service_probe.api_server(url).host]
+    except ValueError:
+        host = []
+    return {"url": url, "api": bool(host), "reach": routed(kube_proxy) + host}
 
 
 def probes(kube_proxy: Obj, cluster: Obj, host: Obj) -> Obj:
@@ -87,10 +98,13 @@ def decide(cluster: Obj, antrea: Obj, kube_proxy: Obj, hosts: list[Obj], options
         "advice": [],
         "service_cidrs": kube_proxy.get("service_cidrs") or [],
         "objects": [_title(entry) for entry in kube_proxy["objects"]],
+        "disables": _disables(kube_proxy.get("kubeadm") or {}),
         "routed": routed(kube_proxy),
     }
     plan["settings"] = _settings(plan, antrea, options)
     plan["nodes"] = {view.name: _node(view, plan, kube_proxy) for view in views.values()}
+    for node in plan["nodes"].values():
+        node["probes"] = probes(kube_proxy, cluster, (views[node["node"]].host or {}))
     plan["order"] = _order(plan["nodes"], options)
     plan["hosts"] = [plan["nodes"][name]["host"] for name in plan["order"]]
     if plan["state"] == ABSENT:
@@ -135,6 +149,12 @@ def _left(scope: Scope) -> list[str]:
     ]
 
 
+def _disables(kubeadm: Obj) -> bool:
+    """Tell whether kubeadm's configuration is to say that there is no kube-proxy."""
+    knows = kubeadm.get("api_version") == "v1beta4"
+    return bool(kubeadm.get("config_map")) and knows and not kubeadm.get("proxy_disabled")
+
+
 def _title(entry: Obj) -> str:
     place = "/".join(str(part) for part in (entry["namespace"], entry["name"]) if part)
     return f"{entry['kind']} {place}"
@@ -145,8 +165,13 @@ def _settings(plan: Obj, antrea: Obj, options: Obj) -> Obj:
     if plan["state"] == ABSENT:
         where = {"kubeAPIServerOverride": plan["override"]}
         return {"agent": {**where, "antreaProxy": {"proxyAll": True}}, "controller": dict(where)}
-    former = (options.get("former") or {}).get("antrea_proxy") or {}
-    return {"agent": {"antreaProxy": {"proxyAll": former.get("proxyAll")}}, "controller": {}}
+    return back_settings(options.get("former") or {})
+
+
+def back_settings(former: Obj) -> Obj:
+    """Return what antrea_config is asked for when kube-proxy is back. ``former``: of the bundle."""
+    proxy_all = (former.get("antrea_proxy") or {}).get("proxyAll")
+    return {"agent": {"antreaProxy": {"proxyAll": proxy_all}}, "controller": {}}
 
 
 def _node(view: View, plan: Obj, kube_proxy: Obj) -> Obj:
@@ -214,13 +239,16 @@ def _judge_removal(
     ):
         refusals += found[0]
         warnings += found[1]
-    refusals += rules.url_refusals(plan["override"], antrea, plan["service_cidrs"], plan["unseen"])
+    wrong = list(
+        rules.url_refusals(plan["override"], antrea, plan["service_cidrs"], plan["unseen"])
+    )
+    refusals += wrong
     warnings += rules.config_words(kube_proxy, antrea)
     canary = str(options.get("canary") or "")
     if canary and canary not in views:
         refusals.append(f"The canary {canary} is no node that was visited.")
     for name in plan["order"]:
-        if plan["override"]:
+        if not wrong:
             refusals += rules.api_refusals(
                 views[name], plan["override"], kube_proxy, plan["gateway"]
             )

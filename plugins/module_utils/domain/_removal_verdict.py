@@ -14,6 +14,8 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_
 Obj = dict[str, Any]
 #: AntreaProxy serves while kube-proxy still runs; kube-proxy is gone; kube-proxy is back.
 BESIDE, REMOVED, RETURNED = "beside", "removed", "returned"
+#: Only whether Services and the API server answer.
+ANSWERS = "answers"
 
 
 def problems(plan: Obj, name: str, look: Obj, phase: str) -> list[str]:
@@ -23,13 +25,13 @@ def problems(plan: Obj, name: str, look: Obj, phase: str) -> list[str]:
     """
     facts, probe = look.get("facts") or {}, look.get("probe") or {}
     seen = facts.get("k8snet_kube_proxy")
-    if not seen or "connections" not in probe:
+    if "connections" not in probe or not (seen or phase == ANSWERS):
         return [f"{name} could not be looked at: {look.get('error') or 'no answer'}"]
     node = plan["nodes"][name]
     found = list(_unanswered(node, probe))
     if phase != RETURNED and (api := probe.get("api")) and not api["ok"]:
         found.append(f"{api['url']}: {api['error']}")
-    if phase != RETURNED:
+    if phase in (BESIDE, REMOVED):
         found += _ways(plan, facts, phase)
     found += list(_left(node, seen, look)) if phase == REMOVED else []
     if phase == RETURNED:

@@ -284,7 +284,8 @@ def test_what_a_node_is_asked() -> None:
     proxy = world.kube_proxy()
     web = {"namespace": "default", "name": "web", "cluster_ip": "10.96.0.80", "port": 80}
     proxy["probes"].append({**web, "node_port": 30080, "load_balancer": "192.0.2.9"})
-    asked = kube_proxy_removal_probes(proxy, world.cluster("node1", "node2"), world.host("node2"))
+    both = world.cluster("node1", "node2")
+    asked = kube_proxy_removal_probes(proxy, both, world.host("node2"), world.antrea())
     assert [(c["name"], c["address"], c["port"]) for c in asked["connections"]] == [
         ("default/kubernetes", "10.96.0.1", 443),
         ("default/web", "10.96.0.80", 80),
@@ -292,6 +293,21 @@ def test_what_a_node_is_asked() -> None:
         ("default/web (NodePort 30080)", "10.160.1.22", 30080),
     ]
     assert asked["dns"] == [{"server": world.DNS_IP}]
+    assert (asked["url"], asked["api"]) == (world.URL, True)
+    assert asked["reach"] == [world.CLUSTER_IP, world.DNS_IP, "10.160.1.1"]
+    bad = kube_proxy_removal_probes(proxy, both, {}, world.antrea(), "https://a/")
+    assert (bad["api"], bad["reach"]) == (False, [world.CLUSTER_IP, world.DNS_IP])
+    assert "connections" not in bad
+
+
+def test_kubeadms_configuration_is_told() -> None:
+    kubeadm = {"api_version": "v1beta4", "config_map": True, "proxy_disabled": None, "advice": None}
+    plan = world.decide(proxy_says=world.kube_proxy(kubeadm=kubeadm))
+    assert "kubeadm-config gets proxy.disabled: true" in " ".join(" ".join(plan["lines"]).split())
+    kubeadm["api_version"] = "v1beta3"
+    plan = world.decide(proxy_says=world.kube_proxy(kubeadm={**kubeadm, "advice": "Do this."}))
+    assert "proxy.disabled" not in " ".join(plan["lines"])
+    assert "ADVICE   Do this." in plan["lines"]
 
 
 def test_the_filter_refuses_what_it_cannot_mean() -> None:

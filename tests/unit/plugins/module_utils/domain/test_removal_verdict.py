@@ -96,6 +96,13 @@ def test_kube_proxy_is_back_only_with_its_rules() -> None:
     assert "not written" in said(look("iptables", True), "returned", {**PLAN, "mode": "ipvs"})
 
 
+def test_answers_alone() -> None:
+    seen = {"probe": world.probe()}
+    assert said(seen, "answers") == ""
+    seen["probe"]["dns"][0].update(ok=False, error="no answer")
+    assert "DNS over UDP" in said(seen, "answers")
+
+
 def test_a_node_that_cannot_be_looked_at() -> None:
     found = said({"error": "timed out"}, "removed")
     assert found == "node2 could not be looked at: timed out"
