@@ -21,6 +21,8 @@ description:
   - Each table is changed by one transaction, whole or not at all, nat first. If the rules change between reading and
     writing, the table is read again and tried anew, at most three times. After a failure the module can be run again, and
     goes on from there.
+  - Connections that are open outlive the rules that translate them, as long as some other rule has the kernel track
+    connections, as those of kubelet, network plugins and container runtimes do. Where none does, a warning says so.
   - Refuses while kube-proxy runs on the node.
   - First keeps how it was in C(/var/lib/k8snet/undo/RUN/kube-proxy.*) on the node (0600 in 0700). That is evidence, not to
     be restored, since its end points get stale. The way back is to let kube-proxy run, which builds its own rules.
@@ -151,6 +153,13 @@ sysctls:
   description: Kernel settings that kube-proxy changes, as they were found; null where the kernel has none.
   type: dict
   returned: success
+untracked:
+  description:
+    - Families (V(ip), V(ip6)) in which no rule of others has the kernel track connections. Those that are open through
+      kube-proxy's translation break when its rules go. A warning says so too.
+  type: list
+  elements: str
+  returned: success
 retries:
   description: How often a table was read again since it had changed meanwhile.
   type: int
@@ -230,6 +239,7 @@ def shown(outcome: _kube_rules_apply.Outcome) -> dict[str, Any]:
         "survivors": outcome.facts["survivors"],
         "sysctls": outcome.facts["sysctls"],
         "kept": [kept._asdict() for kept in outcome.kept],
+        "untracked": list(outcome.untracked),
         "retries": outcome.retries,
         "undo_path": outcome.undo_path,
     }
@@ -263,6 +273,12 @@ def main() -> None:
         module.warn(
             f"{blocker['target']} ({blocker['backend']} {blocker['family']} {blocker['table']}) stays, "
             f"since it is used by: {blocker['rules'][0]}"
+        )
+    for family in outcome.untracked:
+        name = {"ip": "IPv4", "ip6": "IPv6"}[family]
+        module.warn(
+            f"{name} connections that run through kube-proxy's translation break when its rules go: no other rule on "
+            "this node has the kernel track connections. A rule with '-m conntrack' of your own keeps them."
         )
     module.exit_json(**result)
 

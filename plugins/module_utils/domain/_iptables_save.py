@@ -29,6 +29,10 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 #: Printed for a table with native rules, and for one with base chains of a foreign kind.
 _INCOMPATIBLE = re.compile(r"^# Table `(?P<table>[^']*)' (?:is|contains) incompatible\b")
 _LONGEST_RULE = 1 << 16
+_TRACKING = re.compile(
+    r" -j (?:MASQUERADE|[SD]NAT|REDIRECT|NETMAP|CT|CONNMARK|CONNSECMARK|SYNPROXY)\b"
+    r"| -m (?:conntrack|state|connmark|connlabel|connlimit|connbytes|helper)\b"
+)
 
 
 class SaveSyntaxError(ValueError):
@@ -115,6 +119,11 @@ def _whole(line: str, source: Iterator[str], number: int) -> tuple[str, str, int
         bare = _STRING.sub(_QUOTED, line)
         more += 1
     return line, bare, more
+
+
+def tracks(rule: str) -> bool:
+    """Tell whether a rule, as printed, has the kernel track connections."""
+    return _TRACKING.search(_STRING.sub(_QUOTED, rule)) is not None
 
 
 def _chain(line: str, number: int) -> Chain:

@@ -48,6 +48,8 @@ class Graph:
         self.foreign_sets: list[save.Rule] = []
         #: kube-proxy's chain to how often its rules name each ipset and nfacct object.
         self.named: dict[str, Counter[str]] = {}
+        #: Whether a rule of others has the kernel track connections.
+        self.tracks = False
         self.other_chains: Counter[str] = Counter()
         self.other_rules: Counter[str] = Counter()
         self.samples: dict[tuple[str, str], list[str]] = {}
@@ -82,6 +84,7 @@ class Graph:
             return
         if into is not None:
             self.foreign.append(rule)
+        self.tracks = self.tracks or save.tracks(rule.text)
         if any(name in names.IPSETS for name in rule.sets):
             self.foreign_sets.append(rule)
         bearer = rule.target or "" if rule.chain in names.BUILT_IN else rule.chain

@@ -64,6 +64,8 @@ class Seen(NamedTuple):
     observed: facts.Observed = facts.Observed()
     accounts: Sequence[Account] = ()
     flows: Sequence[Flow] = ()
+    #: Whether Open vSwitch's datapath is there.
+    switched: bool = False
 
 
 class TableChange(NamedTuple):

@@ -19,6 +19,9 @@ from typing import Any, NamedTuple, NoReturn
 from ansible_collections.k8snet.cni.plugins.module_utils._plan import Plan, Step
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_proxy as facts
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_rules_plan as domain
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
+    _kube_rules_tracking as tracking,
+)
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_rules_flows import Flow
 from ansible_collections.k8snet.cni.plugins.module_utils.node import (
     _iptables,
@@ -52,6 +55,8 @@ class Outcome(NamedTuple):
     kept: tuple[domain.Kept, ...]
     undo_path: str | None
     retries: int = 0
+    #: Families whose connections are no longer tracked when the rules have gone.
+    untracked: tuple[str, ...] = ()
 
 
 class PartlyDone(RulesError):
@@ -78,13 +83,15 @@ def run(
             "'allow_running' to true. Nothing was changed."
         )
     told = domain.clean(facts.facts(observed))
+    untracked = tuple(tracking.ends(observed.graphs, observed.nft_tables, reading.seen.switched))
     if not (plan.changed and write):
-        return Outcome(plan, told, removal.kept, None)
+        return Outcome(plan, told, removal.kept, None, untracked=untracked)
     path = keep(run_id, reading, plan, removal)
     work = _Work(request, timeout, path)
     work.remove(removal)
     work.verify(removal)
-    return Outcome(Plan(tuple(work.done)), told, removal.kept, path, work.retries)
+    done = Plan(tuple(work.done))
+    return Outcome(done, told, removal.kept, path, work.retries, untracked)
 
 
 class _Work:

@@ -83,7 +83,8 @@ def read(timeout: float, conntrack: bool = False) -> Reading:
     flows: list[Flow] = []
     if conntrack:
         flows = _asked("tracked connections", lambda: _kube_rules_conntrack.flows(left()))
-    return Reading(domain.Seen(observed, accounts, flows), saves)
+    switched = os.path.exists("/sys/class/net/ovs-system")
+    return Reading(domain.Seen(observed, accounts, flows, switched), saves)
 
 
 def _places(tables: list[facts.NftTable]) -> list[tuple[str, str]]:
