@@ -95,10 +95,25 @@ class Settings:
 
 
 class AntreaScene:
-    """The part of a scene that is Antrea's."""
+    """The part of a scene that is Antrea's.
 
-    def __init__(self, lab: Lab, kubeconfig: Path | None = None) -> None:
+    ``kube_proxy``: its mode, in a scene where pods and Services are played: "" is none, or the mode
+    of the scene that is there.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        kubeconfig: Path | None = None,
+        kube_proxy: str = "",
+        dns_node: str = "node1",
+    ) -> None:
         self.lab = lab
+        self.dns_node = dns_node
+        self._mode_file = lab.run / "scene-kube-proxy"
+        if kube_proxy:
+            self._mode_file.write_text(kube_proxy)
+        self.kube_proxy = self._mode_file.read_text() if self._mode_file.exists() else ""
         self.kubeconfig = kubeconfig or lab.kubeconfig
         self._asker: subprocess.Popen[str] | None = None
         self._asking = threading.Lock()
@@ -110,6 +125,7 @@ class AntreaScene:
         """Starts kubelet on every node, and waits until the cluster works."""
 
         def start(node: str) -> None:
+            self.prepare_node(node)
             program = bundle.build(self.lab.run / f"{node}.pyz").read_bytes()
             self.copy(node, program, PROGRAM)
             self.copy(node, self.kubeconfig.read_bytes(), KUBECONFIG)
@@ -125,10 +141,15 @@ class AntreaScene:
             list(pool.map(start, self.nodes))
         self.await_antrea_settled()
 
+    def prepare_node(self, node: str) -> None:
+        """What a scene with Services needs on a node before kubelet starts."""
+
     def behave(self, settings: Settings, nodes: Iterable[str] = ()) -> None:
         """Sets how agents (of all nodes) behave from their next start on."""
+        services = {"dns": self.dns_node} if self.kube_proxy else None
+        text = json.dumps({**asdict(settings), "services": services})
         for node in nodes or self.nodes:
-            self.copy(node, json.dumps(asdict(settings)).encode(), SETTINGS)
+            self.copy(node, text.encode(), SETTINGS)
 
     def secondary(self, nics: Sequence[str], bridge: str = "br-secondary") -> None:
         """Writes secondaryNetwork and its gates into antrea-config; no NICs: takes them away.

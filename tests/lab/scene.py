@@ -5,6 +5,7 @@
 
 python -m tests.lab.scene calico-operator --dns-node node1     on the lab that K8SNET_LAB names
 python -m tests.lab.scene antrea --antrea-version v2.0.1 --behaviour uplink-first --watchdog 30
+python -m tests.lab.scene antrea --kube-proxy iptables
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.lab.actors import bundle, content
-from tests.lab.antrea_scene import KUBECONFIG, PROGRAM, AntreaScene, Settings, await_that
+from tests.lab.antrea_scene import KUBECONFIG, PROGRAM, Settings, await_that
 from tests.lab.errors import LabError
 from tests.lab.lab import Lab
+from tests.lab.service_scene import ServiceScene
 
 Say = Callable[[str], None]
 
@@ -30,16 +32,22 @@ POLL = 2.0
 ADDRESS = "projectcalico.org/IPv4Address"
 
 
-class Scene(AntreaScene):
+class Scene(ServiceScene):
     """A cluster on a lab. Every node has one pod; that of ``dns_node`` answers DNS.
 
     ``kubeconfig``: of another API inside the lab's network; None for the lab's own. The nodes
-    follow the cluster that was set or joined last.
+    follow the cluster that was set or joined last. ``kube_proxy``: with antrea, its mode; pods and
+    Services are played then.
     """
 
-    def __init__(self, lab: Lab, dns_node: str = "node1", kubeconfig: Path | None = None) -> None:
-        super().__init__(lab, kubeconfig)
-        self.dns_node = dns_node
+    def __init__(
+        self,
+        lab: Lab,
+        dns_node: str = "node1",
+        kubeconfig: Path | None = None,
+        kube_proxy: str = "",
+    ) -> None:
+        super().__init__(lab, kubeconfig, kube_proxy, dns_node)
         self.central: subprocess.Popen[bytes] | None = None
 
     def set(
@@ -58,12 +66,16 @@ class Scene(AntreaScene):
         """
         if version:
             extra += ("--antrea-version", version)
+        if self.kube_proxy:
+            extra += ("--kube-proxy-mode", self.kube_proxy)
         seed = ["seed", "--nodes", str(len(self.nodes)), "--cni", cni, "--dns-node", self.dns_node]
         self.inside("tests.lab.actors.cluster", *seed, *self.api_words(), *extra)
         self._start_central_actors(antrea=cni == "antrea")
         detects = cni in ("calico-operator", "calico-manifest")
         if cni == "antrea":
             self.start_antrea(settings or Settings())
+            if self.kube_proxy:
+                self.await_served()
         else:
             self.join(poll if detects else None)
         if detects:
@@ -123,7 +135,12 @@ class Scene(AntreaScene):
     def _start_central_actors(self, antrea: bool = False) -> None:
         """Starts operator and controllers inside the lab: they end with it."""
         command = [sys.executable, "-u", "-m", "tests.lab.actors", "run", "daemonset"]
-        command += ["nodes", "--kubelets", "antrea-agent"] if antrea else ["operator"]
+        if antrea:
+            kubelets = "antrea-agent,kube-proxy" if self.kube_proxy else "antrea-agent"
+            more = ["endpoints"] if self.kube_proxy else []
+            command += ["nodes", *more, "--kubelets", kubelets]
+        else:
+            command.append("operator")
         with open(self.lab.run / "actors.log", "ab") as log:
             self.central = subprocess.Popen(
                 self.lab.inside([*command, *self.api_words()]),
@@ -158,6 +175,12 @@ def main() -> int:
     parser.add_argument("--heartbeat", type=float, default=Settings.heartbeat)
     parser.add_argument("--api-wait", type=float, default=Settings.api_wait)
     parser.add_argument("--watchdog", type=float, default=Settings.watchdog)
+    parser.add_argument(
+        "--kube-proxy",
+        choices=("iptables", "ipvs", "nftables"),
+        default="",
+        help="with antrea: play Services, and kube-proxy in this mode",
+    )
     words, extra = parser.parse_known_args()
     bugs = words.behaviour
     behaviour = None if bugs is None else tuple(b for b in bugs.split(",") if b not in ("", "none"))
@@ -168,7 +191,9 @@ def main() -> int:
         watchdog=words.watchdog,
     )
     try:
-        scene = Scene(Lab(), words.dns_node)
+        if words.kube_proxy and words.cni != "antrea":
+            raise LabError(f"--kube-proxy is played with antrea, not with {words.cni}")
+        scene = Scene(Lab(), words.dns_node, kube_proxy=words.kube_proxy)
         version = words.antrea_version
         scene.set(words.cni, words.poll, *extra, version=version, settings=settings)
     except LabError as error:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from tests.lab.actors import bundle
 from tests.lab.actors.daemonset import DaemonSets
+from tests.lab.actors.endpoint_slices import EndpointSlices
 from tests.lab.actors.loop import Actor
 from tests.lab.actors.node_lifecycle import NodeLifecycle
 from tests.lab.actors.tigera_operator import TigeraOperator
 from tests.lab.api.client import Client, default_kubeconfig
 
-KNOWN = ("operator", "daemonset", "nodes")
+KNOWN = ("operator", "daemonset", "nodes", "endpoints")
 
 
 def start(actors: list[Actor]) -> list[threading.Thread]:
@@ -46,6 +47,8 @@ def make(
         out.append(DaemonSets(client, acted, kubelets=kubelets))
     if "nodes" in names:
         out.append(NodeLifecycle(Client(kubeconfig, "kube-controller-manager")))
+    if "endpoints" in names:
+        out.append(EndpointSlices(Client(kubeconfig, "kube-controller-manager")))
     return out
 
 
@@ -81,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument(
         "--kubelets",
         default="",
-        help="values of label component whose pods a kubelet on the node runs, as --acted",
+        help="components (label component or k8s-app) that a kubelet on the node runs, as --acted",
     )
     run.set_defaults(run=_run)
     pack = commands.add_parser("bundle", help="write the one file that runs on nodes")

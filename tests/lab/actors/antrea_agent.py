@@ -27,8 +27,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.actors import antrea_ovs as ovs
+from tests.lab.actors import antrea_proxy, kube_services
 from tests.lab.actors import antrea_rules as rules
-from tests.lab.api.client import ApiStatus, Client
+from tests.lab.actors.health import serve
+from tests.lab.api.client import ApiStatus, Client, load_kubeconfig
 
 Obj = dict[str, Any]
 
@@ -41,6 +43,9 @@ FAULTS = (ApiStatus, OSError, http.client.HTTPException)
 #: A dropped packet has to be noticed well within the wait for the API.
 REQUEST_SECONDS = 2
 TICK = 0.5
+#: Where a pod finds the API, unless kubeAPIServerOverride says otherwise.
+IN_CLUSTER = "https://10.96.0.1:443"
+POD_NETWORK = "10.244.0.0/16"
 
 
 class Agent:
@@ -63,6 +68,8 @@ class Agent:
         self.vswitchd = ""
         self._next_beat = 0.0
         self._said = ""
+        self._kubeconfig: Path = options.kubeconfig
+        self.proxy = antrea_proxy.AntreaProxy() if options.services else None
 
     def say(self, text: str) -> None:
         if text != self._said:
@@ -91,6 +98,9 @@ class Agent:
         self.state()
         self.read()
         self.reached("config")
+        if self.proxy:
+            self.proxy.forget()
+            self.enter_cluster()
         bridge = rules.secondary(self.conf, self.version)
         early = rules.UPLINK_FIRST in self.behaviours()
         self.integrate()
@@ -101,6 +111,9 @@ class Agent:
         self.reached("api")
         ovs.clear_flag()
         self.reached("cleared")
+        if self.proxy:
+            self.serve_services()
+            self.serve_health()
         if bridge and not early:
             self.take(bridge)
         self.reached("settled")
@@ -145,6 +158,32 @@ class Agent:
             raise rules.Fatal(f"antrea-agent.conf: {error}") from error
         self.state()
 
+    def enter_cluster(self) -> None:
+        """From here on the API is where the pod finds it: by the override, or its Service."""
+        config = load_kubeconfig(self._kubeconfig)
+        server = antrea_proxy.override(self.conf) or IN_CLUSTER
+        for cluster in config["clusters"]:
+            cluster["cluster"]["server"] = server
+        own = FOLDER / "antrea-agent.kubeconfig"
+        own.touch(mode=0o600)
+        own.write_text(json.dumps(config), encoding="utf-8")
+        self.api = Client(own, NAME, REQUEST_SECONDS)
+        self.say(f"API at {server}")
+
+    def serve_services(self) -> None:
+        """AntreaProxy, and the routes to other nodes' pods."""
+        if self.proxy:
+            everything = antrea_proxy.proxies_all(self.conf)
+            antrea_proxy.peers(self.api.items("/api/v1/nodes"), self.node_name)
+            ports = kube_services.read(self.api)
+            cidr = self.node["spec"]["podCIDR"]
+            self.proxy.sync(ports, cidr, POD_NETWORK, everything=everything)
+
+    def serve_health(self) -> None:
+        """The health check of Services' load balancers, which is kube-proxy's elsewhere."""
+        if antrea_proxy.proxies_all(self.conf) and self.version >= (2, 5, 0):
+            serve("0.0.0.0", 10256, {"/healthz": lambda: (200, "{}")}, self.ended)
+
     def integrate(self) -> None:
         """Make br-int and its flows."""
         cidr = self.node["spec"]["podCIDR"]
@@ -188,6 +227,7 @@ class Agent:
             try:
                 self.follow_ovs()
                 self.follow_node_configs()
+                self.serve_services()
                 self.beat()
             except (*FAULTS, rules.Fatal) as error:
                 self.say(f"will try again: {error}")
@@ -259,6 +299,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--behaviour", help="bugs, separated by commas; default: the version's")
     parser.add_argument("--heartbeat", type=float, default=60, help="seconds between two")
     parser.add_argument("--api-wait", type=float, default=60, help="seconds until it gives up")
+    parser.add_argument("--services", action="store_true", help="pods and Services are played")
     options = parser.parse_args(arguments)
     FOLDER.mkdir(exist_ok=True)
     agent = Agent(Client(options.kubeconfig, NAME, REQUEST_SECONDS), options)

@@ -16,6 +16,8 @@ import subprocess
 import sys
 import threading
 
+from tests.lab.actors import antrea_proxy
+
 UNITS = ("lab-ovsdb.service", "lab-ovs.service")
 
 
@@ -38,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         ended.wait(options.period)
     print("stopping OVS before quit", flush=True)
     _systemctl("stop", *reversed(UNITS))
+    antrea_proxy.remove()  # flows end with it
     return 0
 
 

@@ -19,13 +19,17 @@ NAME = "k8snet-actors.pyz"
 _HERE = Path(__file__).resolve().parent
 #: Modules of this folder that run on nodes, and the commands among them.
 _MODULES = (
-    *("antrea_agent", "antrea_ovs", "antrea_rules", "antrea_watchdog", "kubelet"),
-    *("calico_bgp", "calico_detect", "calico_node", "calico_vxlan", "dns", "pods"),
+    *("antrea_agent", "antrea_ovs", "antrea_proxy", "antrea_rules", "antrea_watchdog"),
+    *("calico_bgp", "calico_detect", "calico_node", "calico_vxlan"),
+    *("dns", "health", "kubelet", "kubelet_pods", "pods", "rollout", "web"),
+    *("kube_proxy", "kube_proxy_iptables", "kube_proxy_ipvs", "kube_proxy_nftables"),
+    "kube_services",
 )
 _COMMANDS = {
     "antrea-agent": "antrea_agent",
     "antrea-ovs": "antrea_watchdog",
     "calico-node": "calico_node",
+    "kube-proxy": "kube_proxy",
     "kubelet": "kubelet",
     "pods": "pods",
 }

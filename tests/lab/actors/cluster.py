@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab import crds
-from tests.lab.actors import content
+from tests.lab.actors import content, content_services
 from tests.lab.actors.loop import stamp
 from tests.lab.actors.pods import pod_address
 from tests.lab.api.client import STRATEGIC, Client, default_kubeconfig
@@ -34,17 +34,26 @@ _PLURALS = {
     "Deployment": "deployments",
     "Installation": "installations",
     "AntreaAgentInfo": "antreaagentinfos",
+    "EndpointSlice": "endpointslices",
+    "ServiceAccount": "serviceaccounts",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
+    "ClusterRoleBinding": "clusterrolebindings",
 }
 
 
 @dataclass(frozen=True)
 class Seed:
-    """What to seed. ``dns_node`` "" takes the last node, so that it is not the control plane."""
+    """What to seed. ``dns_node`` "" takes the last node, so that it is not the control plane.
+
+    ``kube_proxy_mode``: with Services that are really served, and all of kubeadm's kube-proxy.
+    """
 
     nodes: int = 3
     cni: str = "calico-operator"
     dns_node: str = ""
     kube_proxy: bool = True
+    kube_proxy_mode: str = ""
     calico_version: str = "v3.28.2"
     antrea_version: str = "v2.3.0"
     antrea_proxy_all: bool = False
@@ -88,17 +97,30 @@ def seed_dns(client: Client, seed: Seed) -> str:
     node = client.get(f"/api/v1/nodes/{dns_node(seed)}")
     address = pod_address(node["spec"]["podCIDR"])
     for obj in content.coredns(dns_node(seed), address):
-        made = put(client, obj)
-        if obj["kind"] == "Pod" and made["status"].get("phase") != "Running":
-            now = stamp()
-            kinds = ("Initialized", "PodScheduled", "ContainersReady", "Ready")
-            conditions = [
-                {"type": kind, "status": "True", "lastTransitionTime": now} for kind in kinds
-            ]
-            status = {**obj["status"], "phase": "Running", "conditions": conditions}
-            path = f"{collection(obj)}/{obj['metadata']['name']}/status"
-            client.patch(path, {"status": status}, STRATEGIC)
+        _put_running(client, obj)
     return address
+
+
+def _put_running(client: Client, obj: Obj) -> None:
+    """Create an object; a pod runs and is ready, with the addresses of its status."""
+    made = put(client, obj)
+    if obj["kind"] == "Pod" and made["status"].get("phase") != "Running":
+        now = stamp()
+        kinds = ("Initialized", "PodScheduled", "ContainersReady", "Ready")
+        conditions = [{"type": kind, "status": "True", "lastTransitionTime": now} for kind in kinds]
+        status = {**obj["status"], "phase": "Running", "conditions": conditions}
+        path = f"{collection(obj)}/{obj['metadata']['name']}/status"
+        client.patch(path, {"status": status}, STRATEGIC)
+
+
+def seed_services(client: Client, seed: Seed) -> None:
+    """Create kube-proxy as kubeadm does, and Services with backends on every node."""
+    api = client.server.rpartition("/")[2]
+    objects = content_services.services(api)
+    _put_all(client, objects + content_services.kube_proxy("v1.33.5", seed.kube_proxy_mode))
+    for number in range(1, seed.nodes + 1):
+        address = pod_address(content.pod_cidr(number))
+        _put_running(client, content_services.web_pod(f"node{number}", address))
 
 
 def seed_cni(client: Client, seed: Seed) -> None:
@@ -148,7 +170,9 @@ def seed_cluster(client: Client, seed: Seed) -> str:
     seed_nodes(client, seed.nodes)
     address = seed_dns(client, seed)
     seed_cni(client, seed)
-    if seed.kube_proxy:
+    if seed.kube_proxy_mode:
+        seed_services(client, seed)
+    elif seed.kube_proxy:
         _put_all(client, content.kube_proxy())
     return address
 
@@ -162,6 +186,12 @@ def main(arguments: list[str] | None = None) -> int:
     seed.add_argument("--cni", choices=CNIS, default="calico-operator")
     seed.add_argument("--dns-node", default="", help="node of CoreDNS (default: the last one)")
     seed.add_argument("--no-kube-proxy", action="store_true")
+    seed.add_argument(
+        "--kube-proxy-mode",
+        choices=("iptables", "ipvs", "nftables"),
+        default="",
+        help="all that kubeadm installs, and Services that are served",
+    )
     seed.add_argument("--calico-version", default=Seed.calico_version)
     seed.add_argument("--antrea-version", default=Seed.antrea_version)
     seed.add_argument("--antrea-proxy-all", action="store_true")
@@ -173,6 +203,7 @@ def main(arguments: list[str] | None = None) -> int:
         cni=options.cni,
         dns_node=options.dns_node,
         kube_proxy=not options.no_kube_proxy,
+        kube_proxy_mode=options.kube_proxy_mode,
         calico_version=options.calico_version,
         antrea_version=options.antrea_version,
         antrea_proxy_all=options.antrea_proxy_all,

@@ -25,7 +25,7 @@ _SETS = "/apis/apps/v1/daemonsets"
 class DaemonSets(Actor):
     """Both in one loop, for all nodes. ``acted`` holds values of the label k8s-app.
 
-    Pods with one of ``kubelets`` as label component are left to a kubelet that runs on their node.
+    Pods with one of ``kubelets`` as label component or k8s-app are left to their node's kubelet.
     """
 
     name = "daemonset"
@@ -139,7 +139,9 @@ class DaemonSets(Actor):
     def _kubelets(self, pods: list[Obj], nodes: dict[str, Obj]) -> None:
         for pod in pods:
             node = nodes.get(pod["spec"].get("nodeName", ""))
-            if node is None or _labels(pod).get("component") in self.kubelets:
+            labels = _labels(pod)
+            own = {labels.get("component"), labels.get("k8s-app")} & set(self.kubelets)
+            if node is None or own:
                 continue
             if "deletionTimestamp" in pod["metadata"]:
                 self._delete(pod, gracePeriodSeconds=0)
