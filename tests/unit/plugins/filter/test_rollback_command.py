@@ -65,6 +65,7 @@ def test_a_secret_is_named_by_its_namespace() -> None:
     where = "Secret k8snet-system/k8snet-undo-night-1"
     found = settings_of(command("night-1", {"where": where, "namespace": "k8snet-system"}))
     assert found == {"k8snet_run_id": "night-1", "k8snet_undo_namespace": "k8snet-system"}
+    assert settings_of(command("night-1", {"where": WHERE, "namespace": "k8snet-system"})) == found
 
 
 @pytest.mark.parametrize(
