@@ -67,9 +67,9 @@ def test_an_interrupted_up_leaves_nothing(
     up = command("up", "--nodes", "2", name=lab_name)
     traces = traces_of(begun(lab_name))
     up.send_signal(number)
-    up.communicate(timeout=20)
+    up.communicate(timeout=90)
     assert up.returncode == (-9 if number == signal.SIGKILL else 130)
-    until(lambda: traces.left() == [], 10, f"left behind: {traces.left()}")
+    until(lambda: traces.left() == [], 30, f"left behind: {traces.left()}")
 
 
 def test_a_killed_keeper_leaves_nothing_but_files_that_the_next_up_removes(
