@@ -21,6 +21,7 @@ Obj = dict[str, Any]
 Mint = Callable[[list[Obj]], tuple[Client, str, str]]
 
 READ_MAPS = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}
+GROUP_RBAC = "rbac.authorization.k8s.io"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -166,3 +167,36 @@ def test_a_role_counts_in_its_namespace_only(
     assert client.get(maps)["kind"] == "ConfigMapList"
     assert fails(client, "GET", "/api/v1/configmaps").code == 403
     assert fails(client, "GET", "/api/v1/namespaces/default/configmaps").code == 403
+
+
+def test_nobody_grants_what_he_has_not_unless_he_may_bind_it(mint_user: Mint) -> None:
+    rbac = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+    write = {
+        "apiGroups": [GROUP_RBAC],
+        "resources": ["clusterrolebindings"],
+        "verbs": ["create", "delete"],
+    }
+    group = {"apiGroup": GROUP_RBAC}
+
+    def binding(name: str) -> Obj:
+        return {
+            "apiVersion": f"{GROUP_RBAC}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": f"{name}-grants"},
+            "roleRef": {**group, "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{**group, "kind": "User", "name": "nobody"}],
+        }
+
+    client, name, _short = mint_user([write])
+    status = fails(client, "POST", rbac, binding("x"))
+    assert (status.code, status.reason) == (403, "Forbidden")
+    assert "attempting to grant RBAC permissions not currently held" in status.body["message"]
+    bind = {
+        "apiGroups": [GROUP_RBAC],
+        "resources": ["clusterroles"],
+        "resourceNames": ["cluster-admin"],
+        "verbs": ["bind"],
+    }
+    client, name, _short = mint_user([write, bind])
+    made = client.create(rbac, binding(name.replace(":", "-")))
+    client.delete(f"{rbac}/{made['metadata']['name']}")

@@ -4,8 +4,9 @@
 
 """Who may do what: Role-based access control, from the RBAC objects in the store.
 
-Source: Kubernetes ``plugin/pkg/auth/authorizer/rbac``, ``pkg/apis/rbac/v1``.
-Not here: prevention of privilege escalation, aggregated ClusterRoles, the node authorizer.
+Source: Kubernetes ``plugin/pkg/auth/authorizer/rbac``, ``pkg/apis/rbac/v1``,
+``pkg/registry/rbac`` (privilege escalation).
+Not here: aggregated ClusterRoles, the node authorizer.
 """
 
 from __future__ import annotations
@@ -120,6 +121,43 @@ def why_allowed(store: Store, user: User, ask: Attributes) -> str | None:
                 f'"{ref["name"]}" to {subject}"'
             )
     return None
+
+
+def escalation(store: Store, user: User, resource: str, namespace: str, obj: Obj) -> str | None:
+    """Return why a Role or a binding may not be written: it grants what the user lacks."""
+    if resource in ("roles", "clusterroles"):
+        if _holds(store, user, Attributes("escalate", "", RBAC, resource, "", namespace)):
+            return None
+        rules = obj.get("rules") or []
+    else:
+        ref = obj.get("roleRef") or {}
+        plural = "clusterroles" if ref.get("kind") == "ClusterRole" else "roles"
+        name = str(ref.get("name"))
+        if _holds(store, user, Attributes("bind", "", RBAC, plural, "", namespace, name)):
+            return None
+        found = store.get((RBAC, plural), ("" if plural == "clusterroles" else namespace, name))
+        if found is None:
+            return f'{plural} "{name}" not found'
+        rules = found.obj.get("rules") or []
+    lacking = [a for rule in rules for a in _asks(rule, namespace) if not _holds(store, user, a)]
+    if not lacking:
+        return None
+    return f'user "{user.name}" is attempting to grant RBAC permissions not currently held'
+
+
+def _asks(rule: Obj, namespace: str) -> Iterator[Attributes]:
+    for verb in rule.get("verbs") or ():
+        for url in rule.get("nonResourceURLs") or ():
+            yield Attributes(verb, url, is_resource=False)
+        for group in rule.get("apiGroups") or ():
+            for resource in rule.get("resources") or ():
+                main, _slash, part = resource.partition("/")
+                for name in rule.get("resourceNames") or [""]:
+                    yield Attributes(verb, "", group, main, part, namespace, name)
+
+
+def _holds(store: Store, user: User, ask: Attributes) -> bool:
+    return why_allowed(store, user, ask) is not None
 
 
 def denial(user: User, ask: Attributes) -> ApiError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.lab.api import auth, builtin, discovery, objects, rbac
-from tests.lab.api.errors import ApiError, Obj, method_not_allowed, no_such_path
+from tests.lab.api.errors import ApiError, Obj, forbidden, method_not_allowed, no_such_path
 from tests.lab.api.reads import Reads
 from tests.lab.api.resources import Registry, Resource
 from tests.lab.api.routes import Request
@@ -87,9 +87,9 @@ class Service:
             return 200, self.reads.get(request, resource), []
         if ask.verb == "list":
             return 200, self.reads.list(request, resource), []
-        return self._write(request, resource)
+        return self._write(request, resource, user)
 
-    def _write(self, request: Request, resource: Resource) -> Answer:
+    def _write(self, request: Request, resource: Resource, user: rbac.User) -> Answer:
         verb = request.ask.verb
         if verb in ("update", "patch") and request.ask.name:
             change = self.writes.update if verb == "update" else self.writes.patch
@@ -99,6 +99,7 @@ class Service:
         if verb == "create" and not request.ask.name:
             if resource.namespaced and not request.ask.namespace:
                 raise method_not_allowed()
+            self._check_escalation(request, resource, user)
             return self.writes.create(request, resource)
         if verb == "delete":
             return self.writes.delete(request, resource)
@@ -106,6 +107,19 @@ class Service:
             rows = self.reads.rows(request, resource)[1]
             return self.writes.delete_collection(request, resource, rows)
         raise method_not_allowed()
+
+    def _check_escalation(self, request: Request, resource: Resource, user: rbac.User) -> None:
+        """Raise 403 where a new role or binding would grant what the user has not."""
+        bound = ("roles", "clusterroles", "rolebindings", "clusterrolebindings")
+        if resource.group != rbac.RBAC or resource.plural not in bound:
+            return
+        obj = objects.read_json(request, ["application/json"])
+        place = request.ask.namespace
+        bare = obj if isinstance(obj, dict) else {}
+        why = rbac.escalation(self.store, user, resource.plural, place, bare)
+        if why:
+            name = str((bare.get("metadata") or {}).get("name", ""))
+            raise forbidden(resource.plural, resource.group, name, why)
 
     def _about(self, request: Request) -> Answer:
         if request.method != "GET":
