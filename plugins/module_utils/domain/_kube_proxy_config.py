@@ -28,7 +28,7 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _SECRETS = ("token", "password", "client-key-data", "id-token", "refresh-token", "access-token")
 # Rather too much than too little: a value without quotes goes up to the end of its line.
 _SECRET = re.compile(
-    r"(?P<key>(?<![\w-])[\"']?(?:" + "|".join(_SECRETS) + r")[\"']?[ \t]*:\s*)"
+    r"(?P<key>(?<![\w-])[\"']?(?:" + "|".join(_SECRETS) + r")[\"']?[ \t]*:\s*)(?!\(hidden by )"
     r"(?P<value>[|>][^\n]*(?:\n(?:[ \t]+[^\n]*)?)+|\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s\"'][^\n]*)"
 )
 
@@ -117,9 +117,17 @@ def enabled_again(text: str, former: str | None) -> str:
     return _edited(text, {DISABLED: value}, f"{CLUSTER} in ConfigMap kubeadm-config")
 
 
-def _edited(text: str, changes: dict[tuple[str, ...], Any], where: str) -> str:
+def _edited(text: str, changes: dict[tuple[str, str], Any], where: str) -> str:
     try:
-        return _yaml_text.edit(text, changes)
+        for (parent, key), value in changes.items():
+            document = _yaml_text.parse(text)
+            null = parent in document and document[parent] is None
+            if null and value is not None:
+                # "ipvs: null" has no place for a key.
+                text = _yaml_text.put(text, (parent,), {key: value})
+            else:
+                text = _yaml_text.edit(text, {(parent, key): value})
+        return text
     except _yaml_text.TextError as error:
         raise Refused(f"Refused to change {where}: {error}.") from None
 

@@ -49,7 +49,10 @@ done
 export KUBECONFIG=$CONTRACT_API/kubeconfig
 "$PYTHON" -m tests.lab.actors.cluster seed --nodes 1 --cni calico-manifest || exit 1
 "$PYTHON" -m tests.lab.actors.cluster seed --nodes 1 --cni antrea --no-kube-proxy || exit 1
-PYTHONPATH="$PYTHONPATH:$ANSIBLE_COLLECTIONS_PATH" "$PYTHON" -m tests.unit.antrea_world || exit 1
+for world in antrea kube_proxy; do
+    PYTHONPATH="$PYTHONPATH:$ANSIBLE_COLLECTIONS_PATH" "$PYTHON" -m tests.unit.${world}_world \
+        || exit 1
+done
 "$PYTHON" -m ansible playbook -i localhost, contract.yml
 code=$?
 kill $server

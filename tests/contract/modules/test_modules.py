@@ -46,6 +46,9 @@ CASES = {
     "calico_rollout": Case({"wait": "none"}),
     "cluster_info": Case({"host": "https://127.0.0.1:1", "api_key": SECRET, "required": False}),
     "flow_restore_guard": Case({"state": "absent"}),
+    # Read before it is removed: the world has it stopped on every node.
+    "kube_proxy_info": Case({"review": True}),
+    "kube_proxy": Case({"state": "absent"}, changes=True),
     "kube_proxy_facts": Case(),
     # Its changes need rules to remove: tests/integration/kube_proxy/test_rules_netns.py.
     "kube_proxy_rules": Case({"run_id": "contract"}),

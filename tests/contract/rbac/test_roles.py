@@ -28,7 +28,7 @@ from tests.lab.actors.loop import Actor
 from tests.lab.api import audit, kubeconfig
 from tests.lab.api.client import Client
 from tests.lab.api.providers import Listen, Provider, choose
-from tests.unit import antrea_world
+from tests.unit import antrea_world, kube_proxy_world
 
 ROOT = Path(__file__).parents[3]
 NAMESPACE = "k8snet-system"
@@ -141,13 +141,19 @@ def grant(client: Client) -> None:
 @pytest.fixture(scope="module")
 def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Cluster]]:
     made: dict[str, Cluster] = {}
-    for cni in ("calico-operator", "calico-manifest", "antrea", "canal"):
+    for cni in ("calico-operator", "calico-manifest", "antrea", "canal", "kubeadm"):
         folder = tmp_path_factory.mktemp(cni)
         provider = choose(folder / "api", Listen())
         if provider.name == "cluster":
             pytest.skip("an existing cluster has no request log for us, and is not ours to seed")
         provider.start()
         cluster = made[cni] = Cluster(provider, folder, cni)
+        if cni == "kubeadm":
+            kube_proxy_world.seed(cluster.admin, nodes=3)
+            grant(cluster.admin)
+            cluster.actors = make(["daemonset"], provider.kubeconfig, (), "v3.28.2")
+            cluster.threads = start(cluster.actors)
+            continue
         seed_cluster(cluster.admin, Seed(nodes=3, cni=cni, dns_node="node1"))
         if cni in ("antrea", "canal"):
             continue
@@ -327,6 +333,49 @@ def test_the_audit_token_reads_antreas_settings(clusters: dict[str, Cluster]) ->
     assert [e for e in entries if e.wrote] == []
 
 
+def removing() -> list[Task]:
+    """What the removal of kube-proxy and its way back write."""
+    undo = "{{ r_proxy.kube_proxy }}"
+    nodes = ["node1", "node2", "node3"]
+
+    def task(name: str, **options: Any) -> Task:
+        return {"name": name, "k8snet.cni.kube_proxy": {"wait_timeout": 90, **options}}
+
+    return [
+        {"name": "proxy", "k8snet.cni.kube_proxy_info": {"review": True}},
+        task("arp", state="present", strict_arp=True),
+        task("stopped", state="stopped", nodes=nodes),
+        task("removed", state="absent"),
+        task("returned", state="present", undo=undo),
+    ]
+
+
+def test_the_audit_token_reads_kube_proxy_and_its_check_mode_goes_to_the_end(
+    clusters: dict[str, Cluster],
+) -> None:
+    cluster = clusters["kubeadm"]
+    found = cluster.play("audit", removing()[:3], check=True)
+    kube_proxy = found["proxy"]["kube_proxy"]
+    assert kube_proxy["errors"] == []
+    assert "patch on daemonsets.apps kube-system/kube-proxy" in kube_proxy["missing_rights"]
+    reads = [r for r in kube_proxy["permissions"] if r["verb"] in ("get", "list")]
+    assert [r for r in reads if not r["allowed"]] == []
+    assert found["stopped"]["changed"]
+    entries = cluster.requests("audit")
+    assert [e for e in entries if e.code == 403] == []
+    assert [e for e in entries if e.wrote] == []
+
+
+def test_with_the_remediation_token_kube_proxy_goes_and_comes_back(
+    clusters: dict[str, Cluster],
+) -> None:
+    cluster = clusters["kubeadm"]
+    found = cluster.play("remediation", removing())
+    assert found["proxy"]["kube_proxy"]["missing_rights"] == []
+    assert all(found[name]["changed"] for name in ("arp", "stopped", "removed", "returned"))
+    assert [e for e in cluster.requests("remediation") if e.code == 403] == []
+
+
 def test_the_audit_token_knows_canal_when_it_sees_it(clusters: dict[str, Cluster]) -> None:
     cluster = clusters["canal"]
     tasks = [
@@ -402,7 +451,10 @@ def test_an_overlay_that_decides_may_be_changed(clusters: dict[str, Cluster]) ->
 
 @pytest.mark.full
 def test_every_right_is_used_by_some_request(clusters: dict[str, Cluster]) -> None:
-    """Runs last: nothing is granted that none of the above needed."""
+    """Runs last: nothing is granted that none of the above needed.
+
+    ``bind`` is no request: the API server asks for it when a binding is made.
+    """
     made = {
         need
         for cluster in clusters.values()
@@ -415,6 +467,7 @@ def test_every_right_is_used_by_some_request(clusters: dict[str, Cluster]) -> No
         for name in FILES
         for place, rule in rules_of(name)
         for verb in rule["verbs"]
+        if verb != "bind"
         for resource in rule["resources"]
         for what in rule.get("resourceNames", [""])
         if not any(covers(need, verb, rule["apiGroups"][0], resource, place, what) for need in made)
