@@ -170,6 +170,8 @@ def _settings(plan: Obj, antrea: Obj, options: Obj) -> Obj:
 
 def back_settings(former: Obj) -> Obj:
     """Return what antrea_config is asked for when kube-proxy is back. ``former``: of the bundle."""
+    if not former:
+        return {"agent": {}, "controller": {}}
     proxy_all = (former.get("antrea_proxy") or {}).get("proxyAll")
     return {"agent": {"antreaProxy": {"proxyAll": proxy_all}}, "controller": {}}
 

@@ -235,8 +235,9 @@ def node_words(view: View, mode: str) -> Iterator[str]:
     """Say what stays on a node, and what was not as expected."""
     facts = view.facts.get("k8snet_kube_proxy") or {}
     probe = (view.host or {}).get("probe") or {}
-    for text in probe.get("problems") or ():
-        yield f"{view.name}: {text}, already now."
+    if any(not pod for _name, pod in answered(view)):
+        for text in probe.get("problems") or ():
+            yield f"{view.name}: {text}, already now."
     actual = probe.get("proxy_mode")
     if actual and actual != mode:
         yield f"{view.name}: kube-proxy runs in {actual} mode there, not in {mode} mode."
