@@ -32,7 +32,8 @@ def test_a_message_of_our_own_is_told_as_it_is(action: str) -> None:
 
 
 def test_a_host_is_named_whose_name_is_part_of_another_only() -> None:
-    assert sentence({"msg": "node12 ails"}, "See", "fail", "node1") == "node1: node12 ails."
+    for other in ("node12", "my-node1", "a.node1"):
+        assert sentence({"msg": f"{other} ails"}, "S", "fail", "node1") == f"node1: {other} ails."
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,13 @@ def test_an_empty_one_goes_and_so_does_one_with_named_uplinks() -> None:
     assert domain.plan(two).diff()[0]["before"] == "bridge br-sec: eth1, eth2\n"
 
 
+def test_what_antrea_has_not_marked_or_nobody_has_named_keeps_it() -> None:
+    for kind, uplinks in (("host", ["eth1"]), ("uplink", ["eth2"])):
+        bridge = found(("eth1", kind))
+        assert bridge is not None
+        assert "to be removed with it: eth1." in (domain.refusal(bridge, uplinks, []) or "")
+
+
 def test_the_transaction_fails_when_a_port_has_come_meanwhile() -> None:
     bridge = found(("eth1", "uplink"))
     assert bridge is not None
