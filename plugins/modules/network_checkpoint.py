@@ -19,6 +19,8 @@ description:
     C(ovsdb-server) is dead, puts back names, addresses, routes and rules, looks again until nothing is left, and reports.
   - The restore program is one file of Python on the node. It needs neither the network nor Ansible. At a console,
     C(python3 -I /var/lib/k8snet/programs/restore-*.pyz --show ID) says what it would do, C(--restore ID) does it.
+  - The way out comes back first - the links that carry the default routes and what O(scope.reach) names, with all that they lie on -
+    and is looked at again before the rest is begun. After two minutes no further step is begun; the report says what is left.
   - The timer counts by a clock that nobody can set, so that a jump of the date neither fires nor delays it.
   - Where the cause lies in the cluster, an agent would read it again and cut the node off a second time. With O(hold=true) the restore
     stops O(hold_units), ends O(hold_processes), and keeps the units stopped, over reboots too, until O(state=absent) lifts that.
@@ -42,7 +44,8 @@ options:
     description:
       - V(armed) saves and starts the timer. Refuses when a checkpoint is armed or holds something, without systemd, and when the disk
         is full or read-only, before anything is changed.
-      - V(confirmed) disarms. Fails when the node was rolled back, with the report.
+      - V(confirmed) disarms. Fails when the node was rolled back, with the report. Where the timer is gone (stopped by hand, say), the
+        change is kept as asked, and a warning tells that nothing watched over it.
       - V(rolled_back) restores now.
       - V(absent) lifts the hold, disarms without restoring, and removes all of O(id) but the program.
     type: str
@@ -71,6 +74,12 @@ options:
     suboptions:
       links:
         description: Names of the links. Without it, all but those of pods, of the CNI and of kube-proxy.
+        type: list
+        elements: str
+      reach:
+        description:
+          - IP addresses of what the node must reach again before all else besides its gateways, such as the API server or the controller
+            where another link leads there than the default route. Fails when nothing leads there now.
         type: list
         elements: str
       ovs:
@@ -155,8 +164,15 @@ checkpoint:
       sample: armed
     armed_at: {description: When it was armed by the node's clock or null., type: str, returned: success}
     timeout: {description: Seconds from then or null., type: int, returned: success, sample: 300}
+    timer:
+      description:
+        - While it is armed, what systemd says of its timer - waiting, fired, gone, or unknown when systemd does not answer. Null otherwise.
+        - Gone means that only a boot restores the node. Confirm, roll back, or begin the time anew with O(renew=true).
+      type: str
+      returned: success
+      sample: waiting
     deadline:
-      description: When the node restores itself, null unless it is armed.
+      description: When the node restores itself, null unless it is armed and its timer is there.
       type: dict
       returned: success
       contains:
@@ -210,6 +226,7 @@ ARGUMENTS: dict[str, Any] = {
         "default": {},
         "options": {
             "links": {"type": "list", "elements": "str"},
+            "reach": {"type": "list", "elements": "str"},
             "ovs": {"type": "bool", "default": True},
             "ovs_socket": {"type": "path"},
             "dns": {"type": "bool", "default": True},
@@ -219,7 +236,7 @@ ARGUMENTS: dict[str, Any] = {
     "hold_units": {"type": "list", "elements": "str", "default": ["kubelet"]},
     "hold_processes": {"type": "list", "elements": "str", "default": ["antrea-agent"]},
 }
-SCOPE = {"links": None, "ovs": True, "ovs_socket": None, "dns": True}
+SCOPE = {"links": None, "reach": None, "ovs": True, "ovs_socket": None, "dns": True}
 
 
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -244,6 +261,8 @@ def main() -> None:
         result = run(module.params, module.check_mode)
     except _checkpoint.ERRORS as error:
         module.fail_json(msg=str(error))
+    for text in result.pop("warnings"):
+        module.warn(text)
     module.exit_json(**result)
 
 

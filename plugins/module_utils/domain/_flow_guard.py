@@ -91,6 +91,8 @@ Documentation=https://github.com/k8snet/k8snet.cni
 Type=oneshot
 ExecStart={command}
 SyslogIdentifier=k8snet
+# What has no level of its own is a surprise: a traceback, a Python that does not start.
+SyslogLevel=err
 # Neither each start nor each end is worth a line.
 LogLevelMax=notice
 TimeoutStartSec=180

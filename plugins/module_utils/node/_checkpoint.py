@@ -6,16 +6,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from datetime import datetime, timezone
 from typing import Any
 
 from .._plan import Plan, Step
 from ..domain import _checkpoint as domain
+from . import _checkpoint_arming as arming
 from . import _checkpoint_read as reading
 from . import _checkpoint_store as storing
+from . import _checkpoint_telling as telling
 from . import _checkpoint_units as units
 from . import _program, _restore
 from ._checkpoint_store import CheckpointError, Store
@@ -27,8 +27,6 @@ _LOCK_SECONDS = 5.0
 _ROLL_BACK_SECONDS = 480.0
 #: A server of k3s says that it has started when its API answers.
 _START_SECONDS = 120.0
-#: What all of it needs on the disk, generously.
-_ROOM = 4 << 20
 
 Result = dict[str, Any]
 
@@ -41,64 +39,26 @@ class Checkpoint:
         self._check = check_mode
         self._store = store or Store()
         self._store.path(name)
+        self._warnings: list[str] = []
 
     # -- armed ----------------------------------------------------------------------------
 
     def arm(self, timeout: int, scope: Result, hold: Result | None) -> Result:
         """Save, install what restores, start the timer. Raises CheckpointError, ReadError."""
-        self._may_arm(timeout)
+        arming.allowed(self._store, self.name, timeout)
         now = reading.gather(scope["ovs_socket"], scope["ovs"])
+        reach = arming.leads(scope["reach"] or [])
         try:
-            saved = domain.scope(now, scope["links"], scope["ovs"], scope["dns"])
+            saved = domain.scope(now, scope["links"], scope["ovs"], scope["dns"], reach)
         except ValueError as error:
             raise CheckpointError(f"scope.links: {error}. Nothing was changed.") from None
         plan = self._arming(timeout, domain.counted(saved), hold)
         if self._check:
             return self._result(plan)
         with self._locked():
-            self._may_arm(timeout)
+            arming.allowed(self._store, self.name, timeout)
             self._arm(timeout, saved, scope, hold)
         return self._result(plan)
-
-    @staticmethod
-    def _timely(timeout: int) -> None:
-        low, high = domain.TIMEOUTS
-        if not low <= timeout <= high:
-            raise CheckpointError(
-                f"timeout: {timeout} s is not between {low} and {high} s. It must be longer than "
-                "the change and its confirmation, and short enough to wait for. Nothing was "
-                "changed."
-            )
-
-    def _may_arm(self, timeout: int) -> None:
-        self._timely(timeout)
-        units.need_systemd()
-        armed = self._store.armed()
-        if armed is not None:
-            raise CheckpointError(
-                f"Checkpoint '{armed}' is {self._store.state(armed)} on this node, so no other can "
-                f"be armed. Confirm it (state: confirmed, id: {armed}) if the node is as it should "
-                f"be, or roll it back (state: rolled_back, id: {armed}). Nothing was changed."
-            )
-        if self._store.state(self.name) not in (None, storing.PREPARING):
-            raise CheckpointError(
-                f"There is a checkpoint '{self.name}' already ({self._store.state(self.name)}). "
-                "Use another id, or remove it with state: absent. Nothing was changed."
-            )
-        held = self._store.held()
-        if held is not None and not held.get("id"):
-            raise CheckpointError(
-                f"Something is held on this node, and {self._store.hold_file} does not say what "
-                "and why. Find that out, remove the file, and start what is stopped (kubelet). "
-                "Nothing was changed."
-            )
-        if held is not None:
-            raise CheckpointError(
-                f"Checkpoint '{held.get('id')}' holds {', '.join(held.get('units', []))} on this "
-                f"node ({self._store.hold_file}). Remove the cause, then lift the hold with state: "
-                "absent and that id. Nothing was changed."
-            )
-        _room(self._store.root)
 
     def _arming(self, timeout: int, saved: str, hold: Result | None) -> Plan:
         steps = [
@@ -122,7 +82,7 @@ class Checkpoint:
             active = [unit for unit in hold["units"] if units.active(unit)]
             hold = {**hold, "id": self.name, "active": active}
         program = self._install()
-        command = [python(), "-I", program]
+        command = [_program.python(), "-I", program]
         content = {
             "version": 1,
             "id": self.name,
@@ -147,11 +107,15 @@ class Checkpoint:
 
     def renew(self, timeout: int) -> Result:
         """Begin the time anew; what was saved stays. Raises CheckpointError unless it is armed."""
-        self._timely(timeout)
+        arming.timely(timeout)
         self._armed_still()
         timer = f"{units.name_of(self.name)}.timer"
-        left = ((self.describe() or {}).get("deadline") or {}).get("seconds_left")
+        stands = self.describe() or {}
+        left = (stands.get("deadline") or {}).get("seconds_left")
         before = "armed" if left is None else f"in {left:.0f} s"
+        if stands.get("timer") == units.GONE:
+            before = units.GONE
+            self._warnings.append(telling.without_timer(self.name, "It counts again from now on."))
         step = Step(f"Begin the time anew: {timeout} s.", timer, before, f"in {timeout} s")
         if not self._check:
             with self._locked():
@@ -185,11 +149,14 @@ class Checkpoint:
     def confirm(self) -> Result:
         """Disarm: nothing restores any more. Raises CheckpointError when that comes too late."""
         state = self._confirmable()
-        steps = [
-            Step("Confirm the checkpoint.", f"checkpoint {self.name}", "armed", "confirmed"),
-            Step("Stop the timer.", f"{units.name_of(self.name)}.timer", before="armed"),
-            Step("Remove the boot unit.", units.BOOT_UNIT, before="enabled"),
-        ]
+        steps = [Step("Confirm the checkpoint.", f"checkpoint {self.name}", "armed", "confirmed")]
+        if state == storing.ARMED and units.timer_state(self.name) == units.GONE:
+            kept = "The change is kept, as you ask: was it made under that protection?"
+            self._warnings.append(telling.without_timer(self.name, kept))
+        else:
+            timer = f"{units.name_of(self.name)}.timer"
+            steps.append(Step("Stop the timer.", timer, before="armed"))
+        steps.append(Step("Remove the boot unit.", units.BOOT_UNIT, before="enabled"))
         hold = self._store.hold_settings(self.name)
         for unit in hold["units"] if hold else ():
             target = f"{units.full(unit)}.d/{units.DROP_IN}"
@@ -217,21 +184,8 @@ class Checkpoint:
                 f"Too late: the node is being restored to checkpoint '{self.name}' right now. See "
                 f"'journalctl -t k8snet' on it."
             )
-        raise CheckpointError(f"Too late: {self.told(self._store.report(self.name) or {})}")
-
-    def told(self, report: Result) -> str:
-        """Say what a restore did."""
-        when, seconds = report.get("started_at", "an unknown time"), report.get("seconds", "?")
-        text = f"the node was rolled back to checkpoint '{self.name}' at {when}, in {seconds} s."
-        left = [*report.get("left", []), *report.get("cannot", [])]
-        if left:
-            text += f" It could not restore: {'; '.join(left)}."
-        if report.get("held"):
-            text += (
-                f" {', '.join(report['held'])} is held: remove the cause, then lift the hold with "
-                f"state: absent and id: {self.name}."
-            )
-        return text
+        report = self._store.report(self.name) or {}
+        raise CheckpointError(f"Too late: {telling.told(self.name, report)}")
 
     # -- rolled back ----------------------------------------------------------------------
 
@@ -266,19 +220,14 @@ class Checkpoint:
                 "systemctl", "start", f"{waiting[0]}.service", timeout=_ROLL_BACK_SECONDS
             )
         else:
-            words = (
-                "--collect",
-                "--wait",
-                f"--unit={unit}-now",
-                "--property=SyslogIdentifier=k8snet",
-            )
+            words = ("--collect", "--wait", f"--unit={unit}-now", *units.JOURNAL)
             code, said = units.run(
                 "systemd-run", *words, *command, "--restore", self.name, timeout=_ROLL_BACK_SECONDS
             )
         state = self._store.state(self.name)
         if state != storing.ROLLED_BACK:
             report = self._store.report(self.name) or {}
-            left = "; ".join(report.get("left", [])) or said or f"exit code {code}"
+            left = telling.some(report.get("left", [])) or said or f"exit code {code}"
             raise CheckpointError(
                 f"The restore of checkpoint '{self.name}' did not complete ({state}): {left}. See "
                 "'journalctl -t k8snet' on the node."
@@ -344,51 +293,15 @@ class Checkpoint:
         described = None if gone and not self._check else self.describe()
         return {
             "changed": plan.changed,
-            "checkpoint": described or {**_NOTHING, "id": self.name},
+            "checkpoint": described or {**telling.NOTHING, "id": self.name},
             "plan": plan.describe(),
             "diff": plan.diff(),
+            "warnings": self._warnings,
         }
 
     def describe(self) -> Result | None:
         """Return how the checkpoint stands, None when there is none."""
-        state = self._store.state(self.name)
-        if state is None:
-            return None
-        try:
-            content = self._store.load(self.name)
-        except CheckpointError:
-            content = {}
-        held = self._store.held()
-        deadline = None
-        if state == storing.ARMED and content:
-            at = content["armed_monotonic"] + content["timeout"]
-            same = content["saved"]["boot_id"] == reading.boot_id()
-            left = round(at - time.monotonic(), 1) if same else None
-            boot = content["saved"]["boot_id"]
-            deadline = {"monotonic": round(at, 3), "boot_id": boot, "seconds_left": left}
-        return {
-            "id": self.name,
-            "state": state,
-            "armed_at": content.get("armed_at"),
-            "timeout": content.get("timeout"),
-            "deadline": deadline,
-            "hold": self._store.hold_settings(self.name) is not None,
-            "held": held is not None and held.get("id") == self.name,
-            "program": content.get("program"),
-            "report": self._store.report(self.name),
-        }
-
-
-_NOTHING: Result = {
-    "state": "absent",
-    "armed_at": None,
-    "timeout": None,
-    "deadline": None,
-    "hold": False,
-    "held": False,
-    "program": None,
-    "report": None,
-}
+        return telling.describe(self._store, self.name)
 
 
 class _Lock:
@@ -408,29 +321,6 @@ class _Lock:
 
     def __exit__(self, *error: Any) -> None:
         self._context.__exit__(*error)
-
-
-def python() -> str:
-    """The Python that runs this, by a path that stays."""
-    return sys.executable or "/usr/bin/python3"
-
-
-def _room(root: str) -> None:
-    """Raise CheckpointError where the disk is full or read-only, before anything is done."""
-    place = root
-    while not os.path.isdir(place):
-        place = os.path.dirname(place)
-    found = os.statvfs(place)
-    if found.f_flag & os.ST_RDONLY:
-        raise CheckpointError(
-            f"{place} is read-only, so no checkpoint can be kept there. See the kernel's log, "
-            "repair the disk and mount it writable. Nothing was changed."
-        )
-    if found.f_bavail * found.f_frsize < _ROOM or (found.f_files and not found.f_favail):
-        raise CheckpointError(
-            f"The disk of {place} is full: {_ROOM >> 20} MiB are needed to keep a checkpoint. Free "
-            "some space there. Nothing was changed."
-        )
 
 
 ERRORS = (CheckpointError, ReadError, ProgramError)

@@ -17,8 +17,12 @@ from ._checkpoint_store import ROOT, CheckpointError, synced
 
 BOOT_UNIT = "k8snet-restore-boot.service"
 UNITS = "/etc/systemd/system"
+#: What a timer of a checkpoint does.
+WAITING, FIRED, GONE, UNKNOWN = "waiting", "fired", "gone", "unknown"
 DROP_IN = "90-k8snet-hold.conf"
 _TIMEOUT = 30.0
+#: How the restore program's output stands in the journal.
+JOURNAL = ("--property=SyslogIdentifier=k8snet", "--property=SyslogLevel=err")
 #: What starts a node's agents, by the name that each distribution gives it.
 _STARTERS = ("kubelet", "k3s", "k3s-agent", "rke2-server", "rke2-agent")
 #: Longer than the restore program's own bounds together, so that it ends by itself.
@@ -31,13 +35,15 @@ Description=Restore the network that an unconfirmed change left behind
 After=network.target systemd-networkd.service NetworkManager.service networking.service
 After=openvswitch-switch.service openvswitch.service ovs-vswitchd.service
 Before={before}
-RequiresMountsFor={root}
+RequiresMountsFor={root} {python}
 
 [Service]
 Type=oneshot
 ExecStart={python} -I {program} --boot
 TimeoutStartSec={seconds}
 SyslogIdentifier=k8snet
+# What has no level of its own is a surprise: a traceback, a Python that does not start.
+SyslogLevel=err
 
 [Install]
 WantedBy=multi-user.target
@@ -126,7 +132,7 @@ def start_timer(checkpoint: str, seconds: int, command: list[str]) -> None:
         "--timer-property=AccuracySec=100ms",
         "--service-type=oneshot",
         f"--property=TimeoutStartSec={RESTORE_SECONDS}",
-        "--property=SyslogIdentifier=k8snet",
+        *JOURNAL,
         "--property=OOMScoreAdjust=-900",
         "--collect",
         f"--description=Restore the network unless {checkpoint} is confirmed",
@@ -172,6 +178,20 @@ def fired(checkpoint: str) -> bool:
     """Whether a timer of a checkpoint has gone off: its service runs, or waits for the lock."""
     asked = [f"{unit}.service" for unit in timers(checkpoint)]
     return "activating" in run("systemctl", "is-active", *asked)[1].split()
+
+
+def timer_state(checkpoint: str) -> str:
+    """Whether a checkpoint's timer waits, has fired, or is gone, as systemd says itself."""
+    if waiting_timers(checkpoint):
+        return WAITING
+    if fired(checkpoint):
+        return FIRED
+    unit = f"{name_of(checkpoint)}.timer"
+    code = run("systemctl", "show", unit, "--property=LoadState")[0]
+    # It may have been asked just when one took the other's place.
+    if waiting_timers(checkpoint):
+        return WAITING
+    return UNKNOWN if code else GONE
 
 
 def stop_timer(checkpoint: str) -> None:

@@ -11,7 +11,6 @@ import glob
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable
 
 from ansible_collections.k8snet.cni.plugins.module_utils._plan import Plan
@@ -33,25 +32,12 @@ def wanted(settings: domain.Settings) -> tuple[domain.Installed, bytes]:
         raise GuardError(wrong)
     try:
         data = _program.build(_flow_guard.ENTRY, _flow_guard.MODULES)
+        python = _program.python(system_first=True)
     except _program.ProgramError as exc:
         raise GuardError(str(exc)) from None
     path = _program.path_of(_NAME, data)
-    service = domain.service(settings, _python(), path)
+    service = domain.service(settings, python, path)
     return domain.Installed(service, domain.timer(settings), (path,), True, True), data
-
-
-def _python() -> str:
-    """The interpreter for the units. One in a home directory is out of the guard's sight."""
-    for path in ("/usr/bin/python3", sys.executable):
-        if os.path.exists(path) and (path == sys.executable or _new_enough(path)):
-            return path
-    return sys.executable
-
-
-def _new_enough(python: str) -> bool:
-    code = "import sys; sys.exit(sys.version_info < (3, 9))"
-    done = subprocess.run([python, "-I", "-c", code], capture_output=True, timeout=20, check=False)
-    return done.returncode == 0
 
 
 def installed() -> domain.Installed:

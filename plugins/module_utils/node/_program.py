@@ -15,7 +15,10 @@ import hashlib
 import importlib
 import io
 import os
+import re
 import stat
+import subprocess
+import sys
 import zipfile
 from collections.abc import Sequence
 
@@ -31,6 +34,16 @@ from {module} import {function}
 
 sys.exit({function}())
 """
+
+
+#: The distribution's own, which stays through upgrades.
+SYSTEM_PYTHON = "/usr/bin/python3"
+_OLDEST = (3, 9)
+#: Folders that are empty after a boot, or not there for a unit.
+_PASSING = ("/tmp", "/var/tmp", "/run", "/var/run", "/dev", "/proc", "/sys")  # noqa: S108
+_HOMES = ("/home", "/root")
+# What a unit of systemd reads as one word.
+_PLAIN = re.compile(r"/[A-Za-z0-9/_.@+-]+")
 
 
 class ProgramError(Exception):
@@ -153,3 +166,53 @@ def write(folder: int, name: str, data: bytes, mode: int = 0o600) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=folder)
         raise
+
+
+def python(system_first: bool = False) -> str:
+    """The Python that a unit of systemd runs a program with: it must be there after a boot.
+
+    The one that runs this, unless it lies in a home or in a folder that does not last: the
+    distribution's then. Raises ProgramError where neither will do.
+
+    :param system_first: for what stays for months: the distribution's own wherever it is there.
+    """
+    own = sys.executable or ""
+    lasts = _lasts(own)
+    if system_first and _new_enough(SYSTEM_PYTHON):
+        return SYSTEM_PYTHON
+    if lasts and not _below(own, _HOMES):
+        return own
+    if _new_enough(SYSTEM_PYTHON):
+        return SYSTEM_PYTHON
+    if lasts:
+        return own
+    raise ProgramError(
+        f"No Python that will be there after a boot: this one is {own or 'not known by its path'}, "
+        f"and {SYSTEM_PYTHON} is not there or older than {'.'.join(map(str, _OLDEST))}. Install "
+        "python3 on the node, or set ansible_python_interpreter to one that stays. Nothing was "
+        "changed."
+    )
+
+
+def _lasts(path: str) -> bool:
+    real = os.path.realpath(path)
+    plain = _PLAIN.fullmatch(path) is not None
+    passing = any(_below(one, _PASSING) for one in (path, real))
+    return plain and not passing and os.access(real, os.X_OK)
+
+
+def _below(path: str, folders: tuple[str, ...]) -> bool:
+    return path.startswith(tuple(f"{folder}/" for folder in folders))
+
+
+def _new_enough(path: str) -> bool:
+    if path == sys.executable:
+        return True
+    code = f"import sys; sys.exit(sys.version_info < {_OLDEST})"
+    try:
+        done = subprocess.run(
+            [path, "-I", "-c", code], capture_output=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

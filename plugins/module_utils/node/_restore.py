@@ -61,11 +61,21 @@ _LINKS_SECONDS = 30.0
 _POLL = 0.1
 
 
-def say(text: str) -> None:
-    """One line for the journal. A journal that is gone must not end a restore."""
+def say(text: str, wrong: bool = False) -> None:
+    """One line for the journal, or a console. A journal that is gone must not end a restore."""
+    level = ("<3>" if wrong else "<5>") if _to_journal() else ""
     with contextlib.suppress(OSError, ValueError):
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(f"{level}{text}\n")
         sys.stdout.flush()
+
+
+def _to_journal() -> bool:
+    """Whether systemd reads the output, and takes the level off again."""
+    try:
+        out = os.fstat(sys.stdout.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{out.st_dev}:{out.st_ino}"
 
 
 def main() -> int:
@@ -80,9 +90,9 @@ def main() -> int:
         if len(words) == 2 and words[0] == "--show":
             return show(store, words[1])
     except CheckpointError as error:
-        say(str(error))
+        say(str(error), wrong=True)
         return 1
-    say(_USAGE)
+    say(_USAGE, wrong=True)
     return 2
 
 
@@ -90,7 +100,10 @@ def show(store: Store, name: str) -> int:
     """Print what a restore would do now, and change nothing."""
     content = store.load(name)
     saved = content["saved"]
-    say(f"Checkpoint {name}: {store.state(name)}, armed at {content['armed_at']}.")
+    state = store.state(name)
+    say(f"Checkpoint {name}: {state}, armed at {content['armed_at']}.")
+    if state == storing.ARMED:
+        say(f"Its timer is {units.timer_state(name)}.")
     say(f"Saved: {domain.counted(saved)}.")
     hold = store.hold_settings(name)
     if hold is not None:
@@ -140,7 +153,7 @@ def restore(store: Store, name: str) -> int:
     """Hold the actor if that was asked, restore, verify, report."""
     with store.lock(_LOCK_SECONDS) as mine:
         if not mine:
-            say(f"Checkpoint {name} is being changed by another process, which does not end.")
+            say(f"Checkpoint {name} is being changed by another process, which does not end.", True)
             return 1
         state = store.state(name)
         if state not in (*storing.OPEN, storing.FAILED):
@@ -168,7 +181,7 @@ def _locked(store: Store, name: str) -> int:
         # Before all else, but nothing that befalls it may keep the network from being restored.
         report["held"] = hold(store, name)
     except Exception as error:
-        say(f"The actor cannot be held: {type(error).__name__}: {error}.")
+        say(f"The actor cannot be held: {type(error).__name__}: {error}.", wrong=True)
     try:
         content = store.load(name)
         work = Restorer(content["saved"], content.get("socket"), say)
@@ -188,15 +201,15 @@ def _finish(store: Store, name: str, report: dict[str, Any], ok: bool, started: 
     word = storing.ROLLED_BACK if ok else storing.FAILED
     report.update(state=word, seconds=round(time.monotonic() - started, 3))
     for text in (*report["left"], *report["cannot"]):
-        say(f"Left: {text}")
+        say(f"Left: {text}", wrong=True)
     try:
         store.save_report(name, report)
     except OSError as error:
-        say(f"The report cannot be written: {error}.")
+        say(f"The report cannot be written: {error}.", wrong=True)
     _mark(store, name, word)
     units.remove_boot()
     end = "The network is as it was saved" if ok else "The network is NOT as it was saved"
-    say(f"{end}; this took {report['seconds']} s.")
+    say(f"{end}; this took {report['seconds']} s.", wrong=not ok)
     if report["held"]:
         say(
             f"Held: {', '.join(report['held'])}. Remove the cause, then lift the hold: "
@@ -210,7 +223,7 @@ def _mark(store: Store, name: str, word: str) -> None:
     try:
         store.set_state(name, word)
     except OSError as error:
-        say(f"The state of checkpoint {name} cannot be written ({error}); going on.")
+        say(f"The state of checkpoint {name} cannot be written ({error}); going on.", wrong=True)
 
 
 def hold(store: Store, name: str) -> list[str]:
@@ -221,10 +234,10 @@ def hold(store: Store, name: str) -> list[str]:
     try:
         store.hold(name)
     except OSError as error:
-        say(f"The hold cannot be kept over a boot: {error}.")
+        say(f"The hold cannot be kept over a boot: {error}.", wrong=True)
     for unit in settings["units"]:
         code, said = units.run("systemctl", "stop", units.full(unit), timeout=_STOP_SECONDS)
-        say(f"Stopped {unit}." if code == 0 else f"{unit} does not stop: {said}")
+        say(f"Stopped {unit}." if code == 0 else f"{unit} does not stop: {said}", code != 0)
     end_processes(settings["processes"])
     return list(settings["units"])
 
@@ -241,7 +254,7 @@ def end_processes(names: list[str], proc: str = "/proc") -> None:
         while found.keys() & _named(names, proc).keys() and time.monotonic() < deadline:
             time.sleep(_POLL)
     for pid, name in _named(names, proc).items():
-        say(f"{name} ({pid}) runs on.")
+        say(f"{name} ({pid}) runs on.", wrong=True)
 
 
 def _named(names: list[str], proc: str) -> dict[int, str]:

@@ -27,7 +27,8 @@ _BATCH_SECONDS = 30.0
 _OVS_SECONDS = 5.0
 _POLL = 0.1
 
-Say = Callable[[str], None]
+#: A line for the journal, and whether it tells of something wrong.
+Say = Callable[[str, bool], None]
 
 
 class StepError(Exception):
@@ -81,7 +82,7 @@ class Restorer:
             now = reading.gather(self._socket, self._saved["with_ovs"])
         except (ReadError, OSError) as error:
             self.left = [f"the network cannot be read: {error}"]
-            self._say(self.left[0])
+            self._say(self.left[0], True)
             return None
         todo = domain.restore_plan(self._saved, now)
         self.cannot = todo.cannot
@@ -92,7 +93,7 @@ class Restorer:
         done = 0
         for group in _restore_ip.together(actions):
             if self._late():
-                self._say(f"The time is up: {len(actions) - done} steps are not done.")
+                self._say(f"The time is up: {len(actions) - done} steps are not done.", True)
                 return
             if len(group) > 1:
                 self._batch(group)
@@ -129,7 +130,7 @@ class Restorer:
         self._note(action, error, time.monotonic() - started)
 
     def _note(self, action: Action, error: str | None, spent: float) -> None:
-        self._say(action.step.action + (f" FAILED: {error}" if error else ""))
+        self._say(action.step.action + (f" FAILED: {error}" if error else ""), bool(error))
         self.steps.append(
             {"action": action.step.action, "seconds": round(spent, 3), "error": error}
         )

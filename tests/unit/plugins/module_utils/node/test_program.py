@@ -98,3 +98,47 @@ def test_a_planted_link_in_the_programs_place_is_replaced_not_followed(data, tmp
     with pytest.raises(_program.ProgramError):
         _program.install("restore", data, str(root))
     assert victim.read_text() == "mine"
+
+
+@pytest.fixture
+def pythons(monkeypatch, tmp_path):
+    """What the folders that do not last and the homes are is made up; two Pythons that are none."""
+    for name in ("lasting", "passing", "home"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "python3").write_text("#!/bin/sh\nexit ${OLD:-0}\n")
+        (tmp_path / name / "python3").chmod(0o755)
+    monkeypatch.setattr(_program, "_PASSING", (str(tmp_path / "passing"),))
+    monkeypatch.setattr(_program, "_HOMES", (str(tmp_path / "home"),))
+    monkeypatch.setattr(_program, "SYSTEM_PYTHON", str(tmp_path / "lasting" / "system"))
+    (tmp_path / "lasting" / "system").symlink_to(tmp_path / "lasting" / "python3")
+    (tmp_path / "lasting" / "link").symlink_to(tmp_path / "passing" / "python3")
+    (tmp_path / "lasting" / "two words").symlink_to(tmp_path / "lasting" / "python3")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("own", "chosen"),
+    [
+        ("lasting/python3", "lasting/python3"),
+        ("passing/python3", "lasting/system"),
+        ("home/python3", "lasting/system"),
+        ("lasting/link", "lasting/system"),
+        ("lasting/two words", "lasting/system"),
+        ("lasting/gone", "lasting/system"),
+        ("", "lasting/system"),
+    ],
+)
+def test_a_unit_runs_a_python_that_will_be_there(pythons, monkeypatch, own, chosen):
+    monkeypatch.setattr(sys, "executable", str(pythons / own) if own else "")
+    assert _program.python() == str(pythons / chosen)
+    assert _program.python(system_first=True) == str(pythons / "lasting/system")
+
+
+@pytest.mark.parametrize("own", ["passing/python3", ""])
+def test_without_one_that_will_be_there_nothing_is_armed(pythons, monkeypatch, own):
+    monkeypatch.setattr(sys, "executable", str(pythons / own) if own else "")
+    monkeypatch.setenv("OLD", "1")
+    with pytest.raises(_program.ProgramError, match=r"No Python that will be there .* python3"):
+        _program.python()
+    monkeypatch.setattr(sys, "executable", str(pythons / "home/python3"))
+    assert _program.python() == str(pythons / "home/python3")
