@@ -63,17 +63,26 @@ def have(api: Api) -> Have:
     return found
 
 
-def pods_and_daemonset(api: Api, daemonset: Obj | None) -> tuple[list[Obj], Obj | None]:
-    """Return kube-proxy's pods and its DaemonSet as they are now. Raises `ClusterError`."""
+def pods_and_daemonset(
+    api: Api, daemonset: Obj | None, nodes: tuple[str, ...]
+) -> tuple[list[Obj], Obj | None]:
+    """Return kube-proxy's pods on these nodes and its DaemonSet as they are now.
+
+    Raises `ClusterError`.
+    """
     lister = Lister(api)
     now = None
     if daemonset is not None:
         meta = daemonset["metadata"]
         path = objects.path_of("DaemonSet", meta.get("namespace"), meta["name"])
         now = lister.read_one("daemonsets", path)
-    pods = lister.read_list("pods", PODS, lambda obj: obj, _selector(daemonset)) or []
+    query = _selector(daemonset)
+    if len(nodes) == 1:
+        query["fieldSelector"] = f"spec.nodeName={nodes[0]}"
+    pods = lister.read_list("pods", PODS, lambda obj: obj, query) if nodes else []
     raise_first(lister)
-    return _trimmed(pods, now or daemonset), now
+    mine = [objects.trim_pod(p) for p in pods or () if objects.of_kube_proxy(p, now or daemonset)]
+    return [pod for pod in mine if pod["node"] in nodes], now
 
 
 def _have(lister: Lister, query: Obj | None) -> tuple[Have, list[Obj]]:
@@ -137,10 +146,6 @@ def _selector(daemonset: Obj | None) -> Obj:
     labels = (((daemonset or {}).get("spec") or {}).get("selector") or {}).get("matchLabels")
     pairs = sorted((labels or {"k8s-app": "kube-proxy"}).items())
     return {"labelSelector": ",".join(f"{key}={value}" for key, value in pairs)}
-
-
-def _trimmed(pods: list[Obj], daemonset: Obj | None) -> list[Obj]:
-    return [objects.trim_pod(pod) for pod in pods if objects.of_kube_proxy(pod, daemonset)]
 
 
 def _command(pod: Obj) -> list[str]:

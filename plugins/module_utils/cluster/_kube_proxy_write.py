@@ -173,8 +173,11 @@ def _await(run: _Run, goal: _Goal) -> None:
     missing: list[str] = []
     while True:
         try:
-            pods, daemonset = _kube_proxy_read.pods_and_daemonset(run.api, run.have.daemonset)
-            run.pods = pods
+            nodes = tuple(dict.fromkeys([*goal.ready, *goal.gone]))
+            pods, daemonset = _kube_proxy_read.pods_and_daemonset(
+                run.api, run.have.daemonset, nodes
+            )
+            run.pods = pods if nodes else run.pods
             missing = goal.missing(pods, daemonset)
             if not missing:
                 return

@@ -45,14 +45,14 @@ def plan_back(draft: Draft) -> Change:
     former = _former(want.undo)
     off = set(want.nodes or have.labelled)
     made = _create(draft, former)
+    if made or not want.nodes:
+        _enable(draft)
     if have.daemonset:
         edit = edit_of(have.daemonset)
         if not want.nodes:
             _affinity_as_before(edit, have.daemonset, former)
         strict_arp(draft, edit)
         draft.edit(edit, view.affinity_snippet(have.daemonset))
-    if have.kubeadm is not None and (made or not want.nodes):
-        _enable(draft)
     for node in have.nodes:
         if node["name"] in off and node["name"] in have.labelled:
             action = f"Take the label {objects.LABEL} off the node: kube-proxy runs there again"
@@ -151,6 +151,9 @@ def _enable(draft: Draft) -> None:
     document, problem = config.cluster_configuration(kubeadm)
     if kubeadm is None or problem:
         return
+    daemonset = draft.have.daemonset
+    if draft.want.undo is None and daemonset and not objects.has_affinity(daemonset):
+        return  # somebody set it who never stopped kube-proxy
     _api_version, disabled = distribution.kubeadm_view(document)
     if not disabled:
         return

@@ -40,12 +40,19 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_proxy_view
 def plan_change(have: Have, want: Want) -> Change:
     """Return what turns ``have`` into ``want``. Raises `Refused`."""
     _check_request(have, want)
-    draft = Draft(have, want)
-    if want.state == "stopped":
-        return _stop(draft)
-    if want.state == "absent":
-        return _remove(draft)
-    return _kube_proxy_back.plan_back(draft)
+    back = want.state == "present" and want.strict_arp is None
+    refusal = None
+    if not back and not want.override_distribution:
+        refusal = distribution.refusal(have.found)
+    # Where kube-proxy's own objects are all that told the distribution, it is unknown after them.
+    unknown = have.found["distribution"] == "unknown"
+    if refusal and not unknown:
+        raise Refused(refusal)
+    ways = {"stopped": _stop, "absent": _remove, "present": _kube_proxy_back.plan_back}
+    change = ways[want.state](Draft(have, want))
+    if refusal and change.plan.changed:
+        raise Refused(refusal)
+    return change
 
 
 def _check_request(have: Have, want: Want) -> None:
@@ -59,10 +66,6 @@ def _check_request(have: Have, want: Want) -> None:
             "Failed to read 'undo': it has no list of objects. Give what k8snet.cni."
             "kube_proxy_info returned as kube_proxy before the change."
         )
-    back = want.state == "present" and want.strict_arp is None
-    refusal = distribution.refusal(have.found)
-    if refusal and not back and not want.override_distribution:
-        raise Refused(refusal)
 
 
 # -- stopped ---------------------------------------------------------------------------

@@ -117,6 +117,29 @@ def test_the_way_back_of_one_node_leaves_the_others_stopped(running: Client, api
     assert "affinity" not in running.get(DAEMONSET)["spec"]["template"]["spec"]
 
 
+def test_a_setting_of_kubeadm_that_is_not_ours_stays(running: Client, api: Api) -> None:
+    off = world.CLUSTER.replace("proxy: {}", "proxy: {disabled: true}")
+    running.patch(KUBEADM, {"data": {"ClusterConfiguration": off}})
+    assert not change_now(api, Want("present"))["changed"]
+    change_now(api, Want("stopped"))
+    world.both(api, Want("present"))
+    assert "disabled" not in running.get(KUBEADM)["data"]["ClusterConfiguration"]
+
+
+def test_what_is_gone_for_good_is_gone_also_where_nothing_else_tells_the_distribution(
+    proxy: Client, api: Api
+) -> None:
+    proxy.delete(KUBEADM)
+    world.label(proxy, "node1", "node2")
+    world.both(api, Want("absent"))
+    assert _kube_proxy_read.read(api)["distribution"] == "unknown"
+    for obj in world.objects(cluster=None):
+        proxy.ensure(world.COLLECTIONS[obj["kind"]], obj)
+    proxy.delete(f"{world.COLLECTIONS['ClusterRoleBinding']}/kubeadm:node-proxier")
+    with pytest.raises(Refused, match="nothing tells who installed"):
+        change(api, Want("absent"), True)
+
+
 def test_objects_come_back_for_one_node_first(running: Client, api: Api) -> None:
     undo = change_now(api, STOPPED)["undo"]
     change_now(api, Want("absent"))
