@@ -95,6 +95,7 @@ def decide(antrea: Antrea, want: Want, nodes: list[Seen]) -> Decision:
     if want.state == PRESENT:
         decision.refusals += _absent(nodes, want.uplinks)
         decision.refusals += _of_primary(antrea, lifelines)
+        decision.warnings += _loops(want)
     return decision
 
 
@@ -219,6 +220,16 @@ def _absent(nodes: list[Seen], uplinks: Uplinks) -> list[str]:
                 "there. Add the NIC, or leave it out."
             )
     return found
+
+
+def _loops(want: Want) -> list[str]:
+    if want.uplinks.moves or not want.uplinks.interfaces:
+        return []
+    return [
+        f"{want.uplinks.bridge} forwards between {', '.join(want.uplinks.interfaces)} too, and "
+        "Antrea sets no spanning tree there: two NICs that lead into the same network or VLAN make "
+        "a loop. Give such NICs to a bond instead."
+    ]
 
 
 def _leases(seen: Seen, uplinks: Uplinks) -> list[str]:

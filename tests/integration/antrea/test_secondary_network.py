@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import signal
 from collections.abc import Iterator
@@ -313,9 +314,9 @@ def test_a_node_that_is_not_reached_blocks_unless_it_is_named(bridges: Bridges) 
 @pytest.mark.full
 def test_several_nics_become_uplinks_and_are_free_again(bridges: Bridges) -> None:
     scene, nics = bridges.scene, ["eth2", "eth3"]
-    for node in scene.nodes:
-        for nic in nics:
-            scene.lab.plug(node, name=nic)
+    # Each in a VLAN of its own: the bridge forwards between them, and two in one would be a loop.
+    for tag, (node, nic) in enumerate(itertools.product(scene.nodes, nics), 301):
+        scene.lab.plug(node, name=nic, tag=tag)
     try:
         before = bridges.state()
         scene.at_step(SECOND, "settled", "stop")
@@ -334,7 +335,7 @@ def test_several_nics_become_uplinks_and_are_free_again(bridges: Bridges) -> Non
 
         done = bridges.set(interfaces=nics, timeout=PATIENT)
         assert done.code == 0, done.said
-        done.has(f"eth2 none becomes an uplink of {BRIDGE}")
+        done.has(f"eth2 none becomes an uplink of {BRIDGE}", "make a loop")
         for node in scene.nodes:
             assert bridges.ports(node) == nics
         again = bridges.set(interfaces=nics)
@@ -352,9 +353,8 @@ def test_several_nics_become_uplinks_and_are_free_again(bridges: Bridges) -> Non
             scene.restart_agent(node)
         scene.await_antrea_settled()
         bridges.sweep()
-        for node in scene.nodes:
-            for nic in nics:
-                scene.lab.unplug(node, nic)
+        for node, nic in itertools.product(scene.nodes, nics):
+            scene.lab.unplug(node, nic)
 
 
 @pytest.mark.full

@@ -280,6 +280,13 @@ def test_several_nics_on_the_bridge_are_antreas_by_their_mark_alone() -> None:
     assert refused(want(), seen(ovs=marked)) == ""
 
 
+def test_several_nics_come_with_a_warning_of_loops() -> None:
+    found = domain.decide(ANTREA, want("eth1", "eth2"), [seen(*SEVERAL)])
+    assert (found.refusals, len(found.warnings)) == ([], 1)
+    assert "br-sec forwards between eth1, eth2 too" in found.warnings[0]
+    assert domain.decide(ANTREA, want(), [seen()]).warnings == []
+
+
 def test_a_bridge_is_taken_away_where_it_is_with_all_that_is_on_it() -> None:
     away = want("eth1", "eth2", state=domain.ABSENT)
     here, clean = seen(*SEVERAL, ovs=with_bridge("eth1", "eth2")), seen(*SEVERAL, node="w2")
