@@ -10,6 +10,7 @@ python -m tests.lab.actors.cluster seed --kubeconfig F --nodes 3 --cni calico-op
 from __future__ import annotations
 
 import argparse
+import base64
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +119,8 @@ def seed_services(client: Client, seed: Seed) -> None:
     api = client.server.rpartition("/")[2]
     objects = content_services.services(api)
     _put_all(client, objects + content_services.kube_proxy("v1.33.5", seed.kube_proxy_mode))
+    authority = base64.b64decode(client.ca).decode()
+    _put_all(client, [content_services.root_ca(authority)])
     for number in range(1, seed.nodes + 1):
         address = pod_address(content.pod_cidr(number))
         _put_running(client, content_services.web_pod(f"node{number}", address))

@@ -72,6 +72,17 @@ proxy: {}
 """
 
 
+def root_ca(authority: str) -> Obj:
+    """Return what every namespace has of the cluster's authority."""
+    meta = {"name": "kube-root-ca.crt", "namespace": "kube-system"}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": meta,
+        "data": {"ca.crt": authority},
+    }
+
+
 def kube_proxy(version: str, mode: str) -> list[Obj]:
     """Return everything of kubeadm's add-on, and kubeadm's own configuration."""
     labels = {"k8s-app": "kube-proxy"}
