@@ -24,7 +24,7 @@ def problems(plan: Obj, name: str, look: Obj, phase: str) -> list[str]:
     ``look``: ``{facts, probe, rules, error}`` of node_facts, service_probe and kube_proxy_rules.
     """
     facts, probe = look.get("facts") or {}, look.get("probe") or {}
-    seen = facts.get("k8snet_kube_proxy")
+    seen = facts.get("k8snet_kube_proxy") or {}
     if "connections" not in probe or not (seen or phase == ANSWERS):
         return [f"{name} could not be looked at: {look.get('error') or 'no answer'}"]
     node = plan["nodes"][name]
