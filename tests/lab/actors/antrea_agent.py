@@ -66,7 +66,7 @@ class Agent:
         self.bridge: rules.Bridge | None = None
         self.round = 0
         self.vswitchd = ""
-        self._next_beat = 0.0
+        self._next_beat = self._next_services = 0.0
         self._said = ""
         self._kubeconfig: Path = options.kubeconfig
         self.proxy = antrea_proxy.AntreaProxy() if options.services else None
@@ -171,10 +171,12 @@ class Agent:
         self.say(f"API at {server}")
 
     def serve_services(self) -> None:
-        """AntreaProxy, and the routes to other nodes' pods."""
-        if self.proxy:
+        """AntreaProxy, and the routes to other nodes' pods, every other second."""
+        if self.proxy and time.monotonic() >= self._next_services:
+            self._next_services = time.monotonic() + 2
             everything = antrea_proxy.proxies_all(self.conf)
-            antrea_proxy.peers(self.api.items("/api/v1/nodes"), self.node_name)
+            nodes = self.api.items("/api/v1/nodes")
+            self.proxy.connect(antrea_proxy.peers(nodes, self.node_name))
             ports = kube_services.read(self.api)
             cidr = self.node["spec"]["podCIDR"]
             self.proxy.sync(ports, cidr, POD_NETWORK, everything=everything)

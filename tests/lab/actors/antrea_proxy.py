@@ -5,9 +5,10 @@
 """AntreaProxy of the lab's agent: pods' ClusterIPs always, and with proxyAll the node's too.
 
 The real one does it with flows, whose connection tracking needs zones that the lab's kernel does
-not have. Here it is one nft table, ``ip antrea``, with the same signs outside: the route to the
-ClusterIPs leads to antrea-gw0, NodePorts are taken before kube-proxy sees them, and the host's
-ClusterIPs only when they really go to antrea-gw0 (not when kube-ipvs0 makes them local).
+not have. Here an nft table ``ip antrea-flows`` does it, with the same signs outside: the route to
+the ClusterIPs leads to antrea-gw0, NodePorts are taken before kube-proxy sees them, and the host's
+ClusterIPs only when they really go to antrea-gw0 (not when kube-ipvs0 makes them local). It goes
+when OVS does, as flows would. Table ``ip antrea`` masquerades, and stays, as the real one's rules.
 Source: antrea-io/antrea ``pkg/agent/route``, ``pkg/agent/proxy``.
 """
 
@@ -23,7 +24,7 @@ from tests.lab.actors.kube_services import Port
 
 Obj = dict[str, Any]
 
-TABLE = "antrea"
+HOST, FLOWS = "antrea", "antrea-flows"
 #: No such host: whatever is sent to it leaves by antrea-gw0.
 VIRTUAL, VIRTUAL_MAC = "169.254.0.253", "aa:bb:cc:dd:ee:ff"
 #: Bit of the mark for connections whose source must become the node's.
@@ -52,8 +53,18 @@ def network(ports: Iterable[Port]) -> str:
     return str(wide)
 
 
-def table(ports: Sequence[Port], cidr: str, pods: str, *, everything: bool) -> str:
-    """Return the text for ``nft -f``. cidr: of this node's pods; pods: of all nodes'."""
+def host_table(cidr: str, pods: str) -> str:
+    """Return what stays, for ``nft -f``. cidr: of this node's pods; pods: of all nodes'."""
+    masquerade = [
+        f"meta mark and {_MARK} != 0 masquerade",
+        f'ip saddr {cidr} ip daddr != {pods} oifname != "{ovs.GATEWAY}" masquerade',
+    ]
+    hook = "nat hook postrouting priority srcnat + 5"
+    return "\n".join([*_table(HOST), *_body("postrouting", masquerade, hook), "}"]) + "\n"
+
+
+def flows_table(ports: Sequence[Port], cidr: str, *, everything: bool) -> str:
+    """Return what serves, for ``nft -f``; ``everything``: proxyAll."""
     alive = [port for port in ports if port.endpoints]
     services = [f"{p.address} . {p.protocol} . {p.port} : goto svc-{p.hash()}" for p in alive]
     nodes = [f"{p.protocol} . {p.node_port} : goto np-{p.hash()}" for p in alive if p.node_port]
@@ -65,9 +76,7 @@ def table(ports: Sequence[Port], cidr: str, pods: str, *, everything: bool) -> s
         prerouting += [node, look]
         output = [f'oifname "{ovs.GATEWAY}" {look}', node]
     lines = [
-        f"add table ip {TABLE}",
-        f"delete table ip {TABLE}",
-        f"table ip {TABLE} {{",
+        *_table(FLOWS),
         *_map("services", "ipv4_addr . inet_proto . inet_service : verdict", services),
         *_map("nodeports", "inet_proto . inet_service : verdict", nodes if everything else []),
         "set hairpin {",
@@ -77,16 +86,15 @@ def table(ports: Sequence[Port], cidr: str, pods: str, *, everything: bool) -> s
     ]
     for port in alive:
         lines += _service(port)
-    masquerade = [
-        f"meta mark and {_MARK} != 0 masquerade",
-        "ct status dnat ip saddr . ip daddr @hairpin masquerade",
-        f'ip saddr {cidr} ip daddr != {pods} oifname != "{ovs.GATEWAY}" masquerade',
-    ]
     lines += [
         # Ahead of kube-proxy; of what the host sends, only what it has left.
         *_body("prerouting", prerouting, "nat hook prerouting priority dstnat - 5"),
         *_body("output", output, "nat hook output priority dstnat + 5"),
-        *_body("postrouting", masquerade, "nat hook postrouting priority srcnat + 5"),
+        *_body(
+            "postrouting",
+            ["ct status dnat ip saddr . ip daddr @hairpin masquerade"],
+            "nat hook postrouting priority srcnat + 4",
+        ),
         "}",
     ]
     return "\n".join(lines) + "\n"
@@ -100,6 +108,10 @@ def _service(port: Port) -> list[str]:
         mark = f"meta mark set meta mark or {_MARK}"
         out += _body(f"np-{port.hash()}", [mark, f"goto svc-{port.hash()}"])
     return out
+
+
+def _table(name: str) -> list[str]:
+    return [f"add table ip {name}", f"delete table ip {name}", f"table ip {name} {{"]
 
 
 def _map(name: str, kind: str, elements: Sequence[str]) -> list[str]:
@@ -117,6 +129,7 @@ class AntreaProxy:
     def __init__(self) -> None:
         self._text = ""
         self._route = ""
+        self._peers: dict[str, str] = {}
 
     def forget(self) -> None:
         """At an agent's start: what a vswitchd that is gone had served is served no more."""
@@ -124,10 +137,16 @@ class AntreaProxy:
         if owner != ovs.vswitchd():
             remove()
 
+    def connect(self, wanted: dict[str, str]) -> None:
+        """Route to the pods of other nodes."""
+        for cidr, address in wanted.items() - self._peers.items():
+            ovs.run("ip", "route", "replace", cidr, "via", address)
+        self._peers = wanted
+
     def sync(self, ports: Sequence[Port], cidr: str, pods: str, *, everything: bool) -> None:
         """Serve ``ports``. Raises OSError."""
-        text = table(ports, cidr, pods, everything=everything)
-        if text != self._text or not _there():
+        text = host_table(cidr, pods) + flows_table(ports, cidr, everything=everything)
+        if text != self._text or not {HOST, FLOWS} <= _tables():
             ovs.run("nft", "-f", "-", text=text)
             _OWNER.write_text(ovs.vswitchd(), encoding="ascii")
             self._text = text
@@ -145,26 +164,29 @@ class AntreaProxy:
             self._route = route
 
 
-def peers(nodes: Iterable[Obj], own: str) -> None:
-    """Route to the pods of other nodes, as in mode noEncap."""
+def peers(nodes: Iterable[Obj], own: str) -> dict[str, str]:
+    """Return the pod networks of other nodes, and the address that routes to each (noEncap)."""
+    found = {}
     for node in nodes:
         addresses = (node.get("status") or {}).get("addresses") or ()
         address = next((a["address"] for a in addresses if a["type"] == "InternalIP"), "")
         cidr = node["spec"].get("podCIDR")
         if cidr and address and node["metadata"]["name"] != own:
-            ovs.run("ip", "route", "replace", cidr, "via", address)
+            found[cidr] = address
+    return found
 
 
 def remove() -> None:
     """Serve nothing any more. The route stays, as with the real one."""
     if _OWNER.exists():
-        if _there():
-            ovs.run("nft", "delete", "table", "ip", TABLE)
+        if FLOWS in _tables():
+            ovs.run("nft", "delete", "table", "ip", FLOWS)
         _OWNER.unlink()
 
 
-def _there() -> bool:
-    return f"table ip {TABLE}" in ovs.run("nft", "list", "tables").splitlines()
+def _tables() -> set[str]:
+    lines = ovs.run("nft", "list", "tables").splitlines()
+    return {line.removeprefix("table ip ") for line in lines if line.startswith("table ip ")}
 
 
 def _routes() -> list[str]:

@@ -39,7 +39,7 @@ FOLDER = Path("/run/k8snet-lab")
 STATE = FOLDER / "kube-proxy.json"
 FAULTS = (ApiStatus, OSError, http.client.HTTPException)
 REQUEST_SECONDS = 3
-TICK = 0.5
+TICK = 1.0
 _PREFIXES = tuple(f"KUBE-{kind}-" for kind in ("SVC", "SVL", "SEP", "FW", "EXT"))
 
 
@@ -148,7 +148,7 @@ class Ipvs(Iptables):
     def apply(self, ports: Sequence[Port]) -> None:
         local = local_addresses()
         for family in ("ip", "ip6"):
-            text = kube_proxy_ipvs.sets(ports if family == "ip" else (), family, local)
+            text = kube_proxy_ipvs.sets(ports if family == "ip" else (), family)
             run("ipset", "restore", "-exist", text=text)
         super().apply(ports)
         have, own = self._servers(), set(self._addresses())

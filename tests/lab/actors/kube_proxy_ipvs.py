@@ -42,17 +42,18 @@ def set_name(name: str, family: str) -> str:
     return (f"KUBE-6-{name}" if family == "ip6" else f"KUBE-{name}")[:31]
 
 
-def sets(ports: Iterable[Port], family: str, local: Sequence[str]) -> str:
-    """Return the text for ``ipset restore -exist``; ``local``: the node's own addresses."""
+def sets(ports: Iterable[Port], family: str) -> str:
+    """Return the text for ``ipset restore -exist``."""
     out = []
     for name, kind in _SETS.items():
         net = "inet6" if family == "ip6" else "inet"
         more = "range 0-65535" if kind == "bitmap:port" else f"family {net}"
         out += [f"create {set_name(name, family)} {kind} {more}", f"flush {set_name(name, family)}"]
     for port in ports:
-        out.append(
-            f"add {set_name('CLUSTER-IP', family)} {port.address},{port.protocol}:{port.port}"
-        )
+        out += [
+            f"add {set_name('CLUSTER-IP', family)} {port.address},{port.protocol}:{port.port}",
+            f"add {set_name('IPVS-IPS', family)} {port.address}",
+        ]
         if port.node_port and port.protocol in ("tcp", "udp"):
             name = set_name(f"NODE-PORT-{port.protocol.upper()}", family)
             out.append(f"add {name} {port.node_port}")
@@ -60,7 +61,6 @@ def sets(ports: Iterable[Port], family: str, local: Sequence[str]) -> str:
             f"add {set_name('LOOP-BACK', family)} {a},{port.protocol}:{number},{a}"
             for a, number in port.endpoints
         ]
-    out += [f"add {set_name('IPVS-IPS', family)} {address}" for address in sorted(set(local))]
     return "\n".join(out) + "\n"
 
 
