@@ -14,7 +14,7 @@ author:
   - k8snet.cni contributors (@k8snet)
 description:
   - What was done on which node, whether its agent is well again, and what is left to people.
-positional: outcomes, healed, access
+positional: outcomes, healed, access, antrea
 options:
   _input:
     description: What P(k8snet.cni.antrea_flow_restore_plan#filter) returned.
@@ -32,6 +32,10 @@ options:
     description: RV(k8snet.cni.cluster_info#module:k8snet_cluster.access).
     type: dict
     required: true
+  antrea:
+    description: RV(k8snet.cni.cluster_info#module:k8snet_cluster.antrea), by which agents are told that end at each start.
+    type: dict
+    default: {}
 seealso:
   - plugin: k8snet.cni.antrea_flow_restore_plan
     plugin_type: filter
@@ -57,7 +61,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._flow_restore_re
 
 
 def antrea_flow_restore_result(
-    plan: Any, outcomes: Any, healed: Any, access: Any
+    plan: Any, outcomes: Any, healed: Any, access: Any, antrea: Any = None
 ) -> dict[str, Any]:
     """Return what came of the run. Raises AnsibleFilterError on wrong input."""
     plan = plain(plan)
@@ -65,7 +69,7 @@ def antrea_flow_restore_result(
         raise AnsibleFilterError(
             "antrea_flow_restore_result: the input is not what antrea_flow_restore_plan returns."
         )
-    return result(plan, plain(outcomes), plain(healed), plain(access))
+    return result(plan, plain(outcomes), plain(healed), plain(access), plain(antrea) or {})
 
 
 class FilterModule:

@@ -129,6 +129,7 @@ agents:
     pod: {description: "Name of its agent's pod, null without one.", type: str, returned: success}
     ready: {description: Whether that is ready., type: bool, returned: success}
     waiting: {description: "Why its process does not run, null if it does.", type: str, returned: success}
+    error: {description: "What its process said when it ended last, null if it is ready or that is untold.", type: str, returned: success}
     heartbeat: {description: lastHeartbeatTime of its AntreaAgentInfo., type: str, returned: success}
     node_ready: {description: "The Node's condition Ready: V(True), V(False) or V(Unknown); null without such a Node.", type: str, returned: success}
 seconds:

@@ -88,23 +88,33 @@ def look(api: Api, nodes: tuple[str, ...]) -> list[Obj]:
     raise_first(lister)
     beats = {view.node_of(info): view.heartbeat(info) for info in infos}
     ready = {obj["metadata"]["name"]: _condition(obj) for obj in found}
-    pods = {}
+    pods: dict[Any, Obj] = {}
     for pod in pods_of(api, daemonset):
         facts = view.pod_facts(pod, view.AGENT_CONTAINER)
         # A pod that goes away is not ready: the one that takes its place counts.
         if facts["node"] not in pods or not pod["metadata"].get("deletionTimestamp"):
-            pods[facts["node"]] = facts
+            pods[facts["node"]] = {**facts, "error": _last_words(pod)}
     return [
         {
             "node": name,
             "pod": (pods.get(name) or {}).get("pod"),
             "ready": (pods.get(name) or {}).get("ready", False),
             "waiting": (pods.get(name) or {}).get("waiting"),
+            "error": (pods.get(name) or {}).get("error"),
             "heartbeat": beats.get(name),
             "node_ready": ready.get(name),
         }
         for name in sorted(nodes)
     ]
+
+
+def _last_words(pod: Obj) -> str | None:
+    """Return what the agent said when it ended last; that of an earlier life is no error now."""
+    for status in (pod.get("status") or {}).get("containerStatuses") or ():
+        if status.get("name") == view.AGENT_CONTAINER and not status.get("ready"):
+            ended = (status.get("lastState") or {}).get("terminated") or {}
+            return str(ended.get("message") or "").strip() or None
+    return None
 
 
 def _condition(node: Obj) -> str:

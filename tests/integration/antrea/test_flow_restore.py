@@ -17,7 +17,8 @@ import pytest
 from tests.integration.antrea.conftest import cut_off
 from tests.integration.antrea.outage import Outage
 from tests.integration.antrea.window import Run, Window
-from tests.lab.antrea_scene import WELL, await_that
+from tests.lab.actors import antrea_rules
+from tests.lab.antrea_scene import WELL, Settings, await_that
 
 pytestmark = pytest.mark.lab
 
@@ -221,3 +222,28 @@ def test_a_limit_without_the_controller_is_refused(window: Window) -> None:
     run = restore(window, "--limit", NODE)
     assert run.code != 0
     run.has("Nothing was changed. Name the controller too: -l node1,localhost")
+
+
+@pytest.mark.full
+def test_an_agent_that_cannot_start_with_its_nic_attached_is_told_with_the_remedy(
+    window: Window,
+) -> None:
+    scene = window.scene
+    cut_off(scene, NODE)
+    scene.behave(Settings(behaviour=antrea_rules.BEHAVIOURS), [NODE])
+    try:
+        run = restore(window, heal_timeout=30)
+        assert run.code != 0
+        assert scene.flag(NODE) is False
+        assert scene.answers(NODE)
+        run.has(
+            f"{NODE}: cleared at ",
+            f"LEFT TO YOU {NODE}: flow-restore-wait is cleared, but antrea-agent ends at each start",
+            "it said: eth0: attached already",
+            "when eth0 is in bridge br-secondary already (#6666)",
+            "Upgrade Antrea to v2.2 or newer, or take the secondary bridge away",
+        )
+    finally:
+        # One that starts gives the NIC back when it ends.
+        scene.behave(Settings(), [NODE])
+        scene.await_antrea_settled([NODE])

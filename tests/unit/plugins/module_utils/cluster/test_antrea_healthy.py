@@ -28,6 +28,7 @@ WELL = {
     "pod": "agent-1",
     "ready": True,
     "waiting": None,
+    "error": None,
     "heartbeat": SINCE,
     "node_ready": "True",
 }
