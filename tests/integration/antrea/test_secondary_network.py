@@ -64,12 +64,14 @@ def test_check_says_what_is_done_then_and_only_once(bridges: Bridges) -> None:
     check = bridges.set("--check", "--diff")
     assert check.code == 0, check.said
     assert check.changed > 0
-    check.has("Nothing was changed: this was check mode.")
+    check.has("Nothing was changed: this was check mode.", "would be kept in")
+    assert "k8snet.cni.rollback" not in check.said
     assert (bridges.state(), bridges.writes()) == (before, writes)
     assert {node: bridges.files(node) for node in scene.nodes} == files
 
     done = bridges.set("--diff")
     assert done.code == 0, done.said
+    done.has("ansible-playbook k8snet.cni.rollback -i", "-e k8snet_undo_dir=")
     for task in ("Show the plan", "See what differs", "Write Antrea's configuration"):
         assert check.task(task) == done.task(task)
     assert 'physicalInterfaces: ["eth1"]' in done.task("Write Antrea's configuration")
