@@ -238,7 +238,7 @@ def test_an_agent_that_cannot_start_with_its_nic_attached_is_told_with_the_remed
         assert scene.answers(NODE)
         run.has(
             f"{NODE}: cleared at ",
-            f"LEFT TO YOU {NODE}: flow-restore-wait is cleared, but antrea-agent ends at each start",
+            f"LEFT TO YOU {NODE}: flow-restore-wait is cleared, but antrea-agent ends at each",
             "it said: eth0: attached already",
             "when eth0 is in bridge br-secondary already (#6666)",
             "Upgrade Antrea to v2.2 or newer, or take the secondary bridge away",
