@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -24,6 +24,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_fields i
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_proxy_draft import Want
 
 from tests.lab.actors.__main__ import make, start
+from tests.lab.actors.cluster import seed_nodes
 from tests.lab.api.client import ApiStatus, Client
 from tests.lab.api.providers import Double
 from tests.unit import calico_world
@@ -191,6 +192,66 @@ def test_removal_is_refused_while_a_node_is_served_or_a_pod_runs(proxy: Client, 
         assert "not labelled k8snet.io/kube-proxy=removed: node2" in str(caught.value)
         assert "still there: kube-proxy-node1 on node1" in str(caught.value)
     assert proxy.find(DAEMONSET)
+    world.label(proxy, "node2")
+    with pytest.raises(Refused, match="still there: kube-proxy-node1 on node1"):
+        change(api, Want("absent"), False)
+    proxy.delete(f"{world.SYSTEM}/pods/kube-proxy-node1", gracePeriodSeconds=0)
+    world.label(proxy, "node1", value=None)
+    with pytest.raises(Refused, match="removed: node1"):
+        change(api, Want("absent"), False)
+    assert proxy.find(DAEMONSET)
+
+
+class Meanwhile(Api):
+    """Somebody else acts once, just before a certain request."""
+
+    before: tuple[str, str]
+    acts: Callable[[], object]
+    done = False
+
+    def request(self, method: str, path: str, *args: Any, **more: Any) -> Obj:
+        if (method, path) == self.before and not self.done:
+            self.done = True
+            self.acts()
+        return super().request(method, path, *args, **more)
+
+
+def meanwhile(api: Api, method: str, path: str, acts: Callable[[], object]) -> Meanwhile:
+    made = Meanwhile(api._configuration, api.source, api.context, 5)
+    made.before, made.acts = (method, path), acts
+    return made
+
+
+def test_a_node_that_is_another_by_now_is_looked_at_anew(proxy: Client, api: Api) -> None:
+    path = "/api/v1/nodes/node2"
+
+    def replace() -> None:
+        proxy.delete(path)
+        seed_nodes(proxy, 2)
+
+    other = meanwhile(api, "PATCH", path, replace)
+    proxy.delete(DAEMONSET)
+    result = change_now(other, Want("stopped", ("node2",)))
+    assert result["retries"] == 1
+    assert proxy.get(path)["metadata"]["labels"][world.LABEL] == "removed"
+
+
+def test_a_daemonset_that_was_changed_in_between_is_looked_at_before_it_goes(
+    proxy: Client, api: Api
+) -> None:
+    world.label(proxy, "node1", "node2")
+    mark = {"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": "net:x"}}}
+    other = meanwhile(api, "DELETE", DAEMONSET, lambda: proxy.patch(DAEMONSET, mark))
+    with pytest.raises(Refused, match="belongs to Argo CD"):
+        change_now(other, Want("absent"))
+    assert proxy.find(DAEMONSET)
+
+
+def test_what_somebody_else_deleted_meanwhile_is_gone_all_the_same(proxy: Client, api: Api) -> None:
+    world.label(proxy, "node1", "node2")
+    other = meanwhile(api, "DELETE", CONFIG_MAP, lambda: proxy.delete(CONFIG_MAP))
+    assert change_now(other, Want("absent"))["retries"] == 0
+    assert proxy.find(CONFIG_MAP) is None
 
 
 def test_a_pod_that_stays_fails_the_stop_and_is_named(proxy: Client, api: Api) -> None:
