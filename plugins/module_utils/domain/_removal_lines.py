@@ -87,8 +87,7 @@ def _then(node: Obj, state: str) -> str:
         return "kube-proxy comes back" if node["changes"] else "stays"
     if not node["changes"]:
         return "is free of kube-proxy"
-    what = "; ".join(node["residue"]) or "nothing is there to be removed"
-    return f"{what} go" if node["residue"] else what
+    return f"{node['goes']} go" if node["goes"] else "its pod goes; nothing is left there"
 
 
 def _labelled(label: str, text: str, width: int) -> list[str]:

@@ -188,6 +188,7 @@ def _node(view: View, plan: Obj, kube_proxy: Obj) -> Obj:
         "labelled": labelled,
         "running": facts["running"],
         "residue": found,
+        "goes": rules.summary(facts) if found else "",
         "rules": ((view.host or {}).get("rules") or {}).get("plan") or [],
         "tolerated": tolerated,
         "firewall": rules.has_firewall(facts),
@@ -262,7 +263,7 @@ def _judge_removal(
             "again when they can be seen."
         )
     advice = (kube_proxy.get("kubeadm") or {}).get("advice")
-    plan["advice"] = [advice] if advice else []
+    plan["advice"] = [advice] if advice and not plan["disables"] else []
     plan["deletes"] = bool(kube_proxy["objects"]) and not plan["unseen"]
     changing = any(node["changes"] for node in plan["nodes"].values())
     plan["pending"] = changing or plan["deletes"]

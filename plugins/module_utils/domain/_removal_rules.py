@@ -285,6 +285,20 @@ def residue(facts: Obj, tolerated: bool = False, kept: Iterable[str] = ()) -> li
     return found
 
 
+def summary(facts: Obj) -> str:
+    """Return what is there of kube-proxy in a few words, "" when it is nothing."""
+    sums: dict[str, list[int]] = {}
+    for entry in facts["residue"]["iptables"]:
+        counts = sums.setdefault(f"iptables-{entry['backend']}", [0, 0])
+        counts[0] += entry["chains"]
+        counts[1] += len(entry["jumps"])
+    found = [
+        f"{chains} chains and {jumps} jumps in {name}" for name, (chains, jumps) in sums.items()
+    ]
+    bare = {**facts, "residue": {**facts["residue"], "iptables": []}}
+    return ", ".join(found + residue(bare))
+
+
 def makes_chains(kubelet_version: str | None) -> bool:
     """Tell whether a kubelet makes chains of kube-proxy's names itself (up to 1.26)."""
     version = version_of(kubelet_version)

@@ -38,7 +38,7 @@ def test_a_cluster_that_is_well() -> None:
     text = " ".join(" ".join(plan["lines"]).split())
     assert "kube-proxy (iptables mode, kubeadm) is removed; AntreaProxy of Antrea v2.5.0" in text
     assert "3 nodes one after the other, node2 as the canary" in text
-    assert "node1 control plane iptables-nft ip nat: 9 chains, 1 jumps go" in text
+    assert "node1 control plane 9 chains and 1 jumps in iptables-nft go" in text
     assert "DaemonSet kube-system/kube-proxy are deleted in the end" in text
     assert max(map(len, plan["lines"])) <= 100
 
