@@ -50,7 +50,8 @@ def table(ports: Iterable[Port], family: str, cidr: str = "") -> str:
         lines += _service(port, family, cidr)
     look = f"{family} daddr . meta l4proto . th dport vmap"
     services = [f"{look} @service-ips"]
-    services.append("fib daddr type local meta l4proto . th dport vmap @service-nodeports")
+    if nodes:  # the lab's kernel has no fib expression for IPv6, where there are none
+        services.append("fib daddr type local meta l4proto . th dport vmap @service-nodeports")
     refuse = [f"ct state new {look} @no-endpoint-services"]
     lines += [
         *_body("services", services),
