@@ -273,6 +273,79 @@ def test_what_agents_own_is_left_alone(what):
         assert "fwmark" not in action.words
 
 
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(accidents)
+def test_the_way_out_is_whole_before_anything_else_is_begun(what):
+    before = node()
+    saved = saved_of(before)
+    kernel = Kernel(before)
+    happen(kernel, what)
+    for _round in range(ROUNDS):
+        todo = domain.restore_plan(saved, kernel.state)
+        for action in todo.actions[: todo.first]:
+            try:
+                kernel.do(action)
+            except Refused:
+                continue
+    assert todo.first == 0
+    now, then = (
+        {**shape(saved_of(state, ["eth0"])), "dns": None} for state in (kernel.state, before)
+    )
+    assert now == then
+
+
+def test_the_rest_is_not_begun_with_what_leads_out():
+    before = node()
+    saved = saved_of(before)
+    kernel = Kernel(before)
+    for name in ("eth0", "eth1"):
+        kernel.ip(["link", "set", "dev", name, "down"])
+    kernel.remove("eth1.5")
+    todo = domain.restore_plan(saved, kernel.state)
+    first, rest = todo.actions[: todo.first], todo.actions[todo.first :]
+    assert first
+    assert not [a for a in first if "eth1" in a.words or "eth1.5" in a.words]
+    assert not [a for a in rest if "eth0" in a.words]
+
+
+def test_what_the_way_out_lies_on_and_what_is_to_be_reached_belong_to_it():
+    links = [
+        link("eth0", 1, master="bond0"),
+        link("eth1", 2, master="bond0"),
+        link("eth2", 3),
+        link("eth3", 4),
+        link("bond0", 5, "bond"),
+        link("bond0.5", 6, "vlan", parent="bond0", master="red"),
+        link("red", 7, "vrf"),
+        link("bond0.6", 8, "vlan", parent="bond0"),
+    ]
+    state = {
+        **node(),
+        "links": links,
+        "addresses": {},
+        "routes": [route("unicast default via 10.0.0.9 dev bond0.5 table main proto static")],
+    }
+    saved = domain.scope(state, None, with_ovs=False, with_dns=False, reach=["eth3", "eth9"])
+    assert saved["reach"] == ["eth3"]
+    assert domain.links.way_out(saved) == {"eth0", "eth1", "bond0", "bond0.5", "red", "eth3"}
+
+
+def test_what_is_made_again_has_its_mac_at_once_but_for_one_that_has_its_parents():
+    before = node()
+    before["links"].append(link("dummy0", 9, "dummy"))
+    before["links"][3]["mac"] = before["links"][2]["mac"]
+    saved = saved_of(before)
+    kernel = Kernel(before)
+    kernel.remove("dummy0")
+    kernel.remove("eth1.5")
+    made = [
+        [*a.words] for a in domain.restore_plan(saved, kernel.state).actions if "add" in a.words
+    ]
+    assert made[0] == ["link", "add", "name", "eth1.5", "link", "eth1", "type", "vlan", "id", "5"]
+    mac = "02:00:00:00:00:09"
+    assert made[1] == f"link add name dummy0 address {mac} type dummy".split()
+
+
 def test_a_scope_names_links_that_are_there():
     with pytest.raises(ValueError, match="no such link on the node: eth9"):
         domain.scope(node(), ["eth0", "eth9"], with_ovs=True, with_dns=True)
