@@ -25,6 +25,8 @@ declare -A package_of=(
     [ip]=iproute2 [iptables-nft-save]=iptables [nft]=nftables
     [ipset]=ipset [ipvsadm]=ipvsadm [ssh]=openssh-client [mkfs.ext4]=e2fsprogs [ethtool]=ethtool
     [git]=git [ping]=iputils-ping [unshare]=util-linux [setpriv]=util-linux
+    # For the nodes' netfilter modules, which are built once.
+    [gcc]=gcc [make]=make [flex]=flex [bison]=bison [bc]=bc [xz]=xz-utils [strip]=binutils
 )
 
 say() { printf '==> %s\n' "$*"; }
@@ -57,6 +59,7 @@ missing_packages() {
         if ! "$(find_python || echo true)" -c 'import ensurepip' 2>/dev/null; then
             echo python3-venv
         fi
+        [ -e /usr/include/stdio.h ] || echo libc6-dev
         [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
     } | sort -u
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from typing import Any
 
 from tests.lab import netfilter
@@ -21,7 +22,10 @@ Obj = dict[str, Any]
 PROXY_SET = "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy"
 PROXY_UNIT = "k8snet-kube-proxy.service"
 API_ADDRESS = "https://10.160.1.1:6443"
+PROXY_MAP = "/api/v1/namespaces/kube-system/configmaps/kube-proxy"
 WEB = f"{WEB_SERVICE}:80"
+#: The label by which a node loses its kube-proxy, once the DaemonSet has the affinity.
+REMOVED = ("k8snet.io/kube-proxy", "removed")
 
 
 class ServiceScene(AntreaScene):
@@ -38,6 +42,36 @@ class ServiceScene(AntreaScene):
     def label(self, node: str, key: str, value: str | None) -> None:
         body = {"metadata": {"labels": {key: value}}}
         self.call("PATCH", f"/api/v1/nodes/{node}", body)
+
+    def exclude_removed(self) -> None:
+        """Gives the DaemonSet its affinity, and waits for the roll-out."""
+        key, value = REMOVED
+        rule = {"key": key, "operator": "NotIn", "values": [value]}
+        terms = {"nodeSelectorTerms": [{"matchExpressions": [rule]}]}
+        affinity = {"requiredDuringSchedulingIgnoredDuringExecution": terms}
+        spec = {"affinity": {"nodeAffinity": affinity}}
+        self.call("PATCH", PROXY_SET, {"spec": {"template": {"spec": spec}}})
+        self.await_rolled()
+
+    def set_mode(self, mode: str) -> None:
+        """Has kube-proxy start in another mode; what the old one made stays, as in reality."""
+        old = self.call("GET", PROXY_MAP)["data"]["config.conf"]
+        new = re.sub(r"(?m)^mode:.*$", f'mode: "{mode}"', old)
+        self.call("PATCH", PROXY_MAP, {"data": {"config.conf": new}})
+        note = {"kubectl.kubernetes.io/restartedAt": f"{mode}-{time.time():.3f}"}
+        self.call("PATCH", PROXY_SET, {"spec": {"template": {"metadata": {"annotations": note}}}})
+        self.await_rolled()
+
+    def await_rolled(self) -> None:
+        """Waits until every node's kube-proxy is of the DaemonSet's template, and ready."""
+
+        def rolled(found: Obj) -> bool:
+            status, wanted = found["status"], found["status"].get("desiredNumberScheduled", 0)
+            seen = status.get("observedGeneration") == found["metadata"]["generation"]
+            counts = ("updatedNumberScheduled", "numberAvailable")
+            return bool(seen and all(status.get(count, 0) == wanted for count in counts))
+
+        await_that(lambda: self.call("GET", PROXY_SET), rolled, "kube-proxy is rolled out", 120)
 
     # -- what tests ask ---------------------------------------------------------------------------
 
@@ -59,7 +93,7 @@ class ServiceScene(AntreaScene):
         return f"{node_address(int(node.removeprefix('node')))}:{WEB_NODE_PORT}"
 
     def served(self, node: str) -> Obj:
-        """What of the Services works on a node; ``UNSERVED`` and ``SERVED`` are its extremes."""
+        """Which of the cluster's Services answer a node and its pod."""
         return {
             "web": bool(self.web(node)),
             "web from pod": bool(self.web(node, pod=True)),
@@ -96,6 +130,11 @@ class ServiceScene(AntreaScene):
         path = f"{PODS}?labelSelector=k8s-app%3Dkube-proxy&fieldSelector=spec.nodeName%3D{node}"
         pods = self.call("GET", path)["items"]
         return next((p for p in pods if "deletionTimestamp" not in p["metadata"]), None)
+
+    def proxy_ready(self, node: str) -> bool:
+        pod = self.proxy_pod(node) or {}
+        conditions = (pod.get("status") or {}).get("conditions") or ()
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
     def proxy_log(self, node: str) -> str:
         return self.on(node, f"journalctl --no-pager --output=cat -u {PROXY_UNIT}")
