@@ -88,7 +88,9 @@ def whole(obj: Obj, kind: str) -> Obj:
 
 def anew(obj: Obj) -> Obj:
     """Return an object as it can be made again: without status, uid, resourceVersion."""
-    made = copy.deepcopy({key: value for key, value in obj.items() if key != "status"})
+    # A ServiceAccount's secrets (before Kubernetes 1.24) went with it; new ones are made.
+    gone = ("status", "secrets") if obj.get("kind") == "ServiceAccount" else ("status",)
+    made = copy.deepcopy({key: value for key, value in obj.items() if key not in gone})
     meta = made["metadata"]
     for name in _SERVERS:
         meta.pop(name, None)

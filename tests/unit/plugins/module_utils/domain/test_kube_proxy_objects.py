@@ -202,6 +202,8 @@ def test_an_object_is_made_again_without_what_the_server_writes() -> None:
         "spec": {"x": 1},
     }
     assert obj == whole, "the original is left alone"
+    account = {"kind": "ServiceAccount", "metadata": {"name": "a"}, "secrets": [{"name": "old"}]}
+    assert objects.anew(account) == {"kind": "ServiceAccount", "metadata": {"name": "a"}}
 
 
 def test_windows_has_a_kube_proxy_of_its_own() -> None:
