@@ -66,7 +66,8 @@ def _affinity(spec: Obj, node: Obj) -> bool:
     labels = node["metadata"].get("labels") or {}
     names = {"metadata.name": node["metadata"]["name"]}
     return any(
-        all(_expression(rule, labels) for rule in term.get("matchExpressions") or ())
+        bool(term)  # an empty term selects nothing
+        and all(_expression(rule, labels) for rule in term.get("matchExpressions") or ())
         and all(_expression(rule, names) for rule in term.get("matchFields") or ())
         for term in terms
     )

@@ -146,3 +146,30 @@ def test_affinity_chooses_nodes_by_label() -> None:
     assert not fits(template, node)
     node["metadata"]["labels"] = {}
     assert fits(template, node)
+
+
+def test_one_term_of_an_affinity_suffices_and_a_pod_whose_node_fits_no_more_goes() -> None:
+    labelled, plain = nodes("a", "b")
+    labelled["metadata"]["labels"] = {"k8snet.io/kube-proxy": "removed"}
+    plain["metadata"]["labels"] = {"zone": "1"}
+    out = {"key": "k8snet.io/kube-proxy", "operator": "NotIn", "values": ["removed"]}
+    zone = {"key": "zone", "operator": "In", "values": ["1", "2"]}
+    named = {"key": "metadata.name", "operator": "In", "values": ["a"]}
+    found = daemonset()
+    pods = [
+        {"metadata": {"name": f"p-{name}"}, "spec": {"nodeName": name}, "status": {}}
+        for name in "ab"
+    ]
+    for terms, gone in (
+        ([{"matchExpressions": [out]}], ["p-a"]),
+        ([{"matchExpressions": [out, zone]}], ["p-a"]),
+        ([{"matchExpressions": [out]}, {"matchFields": [named]}], []),
+        ([{"matchFields": [named]}], ["p-b"]),
+        ([{}], ["p-a", "p-b"]),
+    ):
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+        found["spec"]["template"]["spec"]["affinity"] = {"nodeAffinity": required}
+        found["spec"]["updateStrategy"] = {"type": "OnDelete"}
+        step = plan(found, [labelled, plain], pods, NOW)
+        assert step.delete == gone, terms
+        assert step.create == []
