@@ -36,6 +36,9 @@ attributes:
     details:
       - O(state=armed) refuses while any checkpoint is armed, the same one included, unless O(renew=true) begins its time anew.
       - The other states change nothing the second time.
+notes:
+  - A bond, bridge, VLAN, VRF, macvlan or dummy that is gone is made again with its own settings; other kinds are told in RV(checkpoint.report).
+  - Not saved are the VLANs of a bridge's ports (C(bridge vlan)), and settings that were changed on a bond or bridge which still stands.
 requirements:
   - systemd on the node
   - iproute2 4.20 or later on the node

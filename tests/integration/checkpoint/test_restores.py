@@ -120,3 +120,42 @@ def test_what_has_no_part_in_it_is_left_alone(node: Node) -> None:
     assert "192.0.2.9/24" in node.sh("ip -o address show dev k8snet-test")
     assert "203.0.113.0/24" in node.sh("ip route show dev k8snet-test")
     assert node.sh(f"{OVS} show") == bridges
+
+
+#: With more settings of their own than a change of names and addresses would need.
+MADE = """
+ip link add name bond7 type bond mode 802.3ad miimon 100 lacp_rate fast xmit_hash_policy layer3+4 \\
+    min_links 1 ad_select bandwidth updelay 200
+ip link add name k8snet-d7 type dummy; ip link set k8snet-d7 master bond7; ip link set bond7 up
+ip link add name bond8 type bond mode active-backup arp_interval 250 \\
+    arp_ip_target 10.0.0.1,10.0.0.2 arp_validate active num_grat_arp 3 fail_over_mac active
+ip link add name br7 type bridge stp_state 1 priority 4096 vlan_filtering 1 forward_delay 400 \\
+    vlan_default_pvid 5 mcast_snooping 0 ageing_time 1000
+ip link add link bond7 name bond7.9 type vlan id 9 loose_binding on
+udevadm settle
+"""
+SETTINGS = (
+    "ip -j -d link show | python3 -c 'import json, sys\n"
+    'drop = ("timer", "root_", "bridge_id", "topology", "ad_info", "fdb_n")\n'
+    "for link in json.load(sys.stdin):\n"
+    '    if link["ifname"] in ("bond7", "bond8", "br7", "bond7.9"):\n'
+    '        data = link["linkinfo"]["info_data"]\n'
+    "        kept = {k: v for k, v in data.items() if not any(d in k for d in drop)}\n"
+    '        print(link["ifname"], link["address"], json.dumps(kept, sort_keys=True))\n\''
+)
+
+
+@pytest.mark.full
+def test_bonds_bridges_and_vlans_that_are_gone_come_back_with_their_settings(node: Node) -> None:
+    node.sh(MADE)
+    before = node.sh(SETTINGS)
+    assert '"ad_lacp_rate": "fast"' in before
+    assert node.checkpoint(state="armed", id="cut", timeout=600)["changed"] is True
+    node.sh("for link in bond7.9 bond7 bond8 br7; do ip link del $link; done")
+    assert node.sh(SETTINGS) == ""
+    done = node.checkpoint(state="rolled_back", id="cut")
+    assert done["checkpoint"]["report"]["left"] == [], done
+    assert [s for s in done["checkpoint"]["report"]["steps"] if s["error"]] == []
+    assert sorted(node.sh(SETTINGS).splitlines()) == sorted(before.splitlines())
+    assert "master bond7" in node.sh("ip link show dev k8snet-d7")
+    node.sh("for link in bond7.9 bond7 bond8 br7 k8snet-d7; do ip link del $link; done")

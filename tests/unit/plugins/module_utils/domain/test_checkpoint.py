@@ -308,6 +308,17 @@ def test_the_rest_is_not_begun_with_what_leads_out():
     assert not [a for a in rest if "eth0" in a.words]
 
 
+def test_an_address_that_stood_on_two_links_stays_on_both():
+    before = node()
+    before["addresses"]["lo"] = [address("10.0.0.1/32")]
+    saved = saved_of(before)
+    assert domain.restore_plan(saved, before).actions == []
+    kernel = Kernel(before)
+    kernel.ip(["address", "del", "10.0.0.1/24", "dev", "eth0"])
+    assert restore(saved, kernel) == []
+    assert kernel.state["addresses"]["lo"] == before["addresses"]["lo"]
+
+
 def test_what_the_way_out_lies_on_and_what_is_to_be_reached_belong_to_it():
     links = [
         link("eth0", 1, master="bond0"),
