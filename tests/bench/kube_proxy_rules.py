@@ -31,7 +31,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from tests.integration.kube_proxy import residue
-from tests.integration.ovs.netns import COLLECTIONS, Namespace
+from tests.integration.kube_proxy.router import SERVER, Router
+from tests.integration.ovs.netns import COLLECTIONS
 
 ENDPOINTS = 3
 SAMPLE = 10
@@ -77,47 +78,23 @@ class Found:
     sent: int
 
 
-class Node:
-    """A namespace that forwards between two others, with residue in one back end."""
+class Node(Router):
+    """A node with residue in one back end."""
 
     def __init__(self, backend: str, services: int) -> None:
         self.backend = backend
         self.services = services
         self.rules = 0
 
-    def __enter__(self) -> Node:
-        self._stack = contextlib.ExitStack()
-        self.inside, self._client, self._server = (
-            self._stack.enter_context(Namespace()) for _each in range(3)
-        )
-        self.inside.run("mount", "-t", "tmpfs", "none", "/var/lib")
-        for number, other in enumerate((self._client, self._server), start=1):
-            link = ["ip", "link", "add", f"to{number}", "type", "veth", "peer", "name", "eth0"]
-            self._in(self.inside, *link, "netns", str(other.pid))
-            self._in(self.inside, "ip", "addr", "add", f"192.0.{number}.1/24", "dev", f"to{number}")
-            self._in(self.inside, "ip", "link", "set", f"to{number}", "up")
-            self._in(other, "ip", "addr", "add", f"192.0.{number}.2/24", "dev", "eth0")
-            self._in(other, "ip", "link", "set", "eth0", "up")
-            self._in(other, "ip", "route", "add", "default", "via", f"192.0.{number}.1")
-        self.inside.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stack.close()
-
-    @staticmethod
-    def _in(space: Namespace, *command: str) -> None:
-        subprocess.run(["nsenter", "-t", str(space.pid), "-n", *command], check=True)
-
     def fill(self) -> None:
         text = residue.iptables("ip", self.services, ENDPOINTS)
         self.rules = text.count("\n-A ")
-        self.inside.run(f"iptables-{self.backend}-restore", "--noflush", stdin=text)
+        self.node.run(f"iptables-{self.backend}-restore", "--noflush", stdin=text)
 
     def measured(self, source: str, *command: str) -> tuple[float, float]:
         """(seconds, megabytes) of a command inside, with ``source`` as its input."""
         wrapped = [sys.executable, "-c", _MEASURED, source, *command]
-        said = self.inside.run(*wrapped, env={"PYTHONPATH": COLLECTIONS})
+        said = self.node.run(*wrapped, env={"PYTHONPATH": COLLECTIONS})
         seconds, kilobytes = json.loads(said)
         return seconds, kilobytes / 1024
 
@@ -135,15 +112,15 @@ class Node:
         start = time.monotonic()
         for _each in range(SAMPLE):
             command = ["-w", "-t", "nat", "-D", "KUBE-SERVICES", "1"]
-            self.inside.run(f"iptables-{self.backend}", *command)
+            self.node.run(f"iptables-{self.backend}", *command)
         return (time.monotonic() - start) / SAMPLE
 
     @contextlib.contextmanager
     def pinged(self) -> Iterator[list[int]]:
         """Ping through the node every millisecond; sent and received are in the list after it."""
         counted: list[int] = []
-        command = ["nsenter", "-t", str(self._client.pid), "-n", "ping", "-q", "-i", "0.001"]
-        ping = subprocess.Popen([*command, "192.0.2.2"], stdout=subprocess.PIPE, text=True)
+        command = ["nsenter", "-t", str(self.client.pid), "-n", "ping", "-q", "-i", "0.001"]
+        ping = subprocess.Popen([*command, SERVER], stdout=subprocess.PIPE, text=True)
         try:
             yield counted
         finally:
