@@ -40,7 +40,6 @@ STATE = FOLDER / "kube-proxy.json"
 FAULTS = (ApiStatus, OSError, http.client.HTTPException)
 REQUEST_SECONDS = 3
 TICK = 1.0
-_PREFIXES = tuple(f"KUBE-{kind}-" for kind in ("SVC", "SVL", "SEP", "FW", "EXT"))
 
 
 def run(*command: str, text: str | None = None) -> str:
@@ -91,6 +90,9 @@ class Mode(ABC):
 class Iptables(Mode):
     """The iptables mode; the rules of the IPVS mode come the same way."""
 
+    #: Of the chains of single Services, those that are no longer wanted are dropped.
+    prefixes: tuple[str, ...] = tuple(f"KUBE-{k}-" for k in ("SVC", "SVL", "SEP", "FW", "EXT"))
+
     def prepare(self) -> None:
         run("modprobe", "nf_conntrack")
         sysctl("net/ipv4/conf/all/route_localnet", 1)
@@ -106,7 +108,7 @@ class Iptables(Mode):
             chains, rules = kube_proxy_iptables.parse(run(f"{family}tables-save"))
             names = {table: own for table, (own, _jumps, _rules) in wanted.items()}
             stale = {
-                table: [c for c in found if c.startswith(_PREFIXES) and c not in names[table]]
+                table: [c for c in found if c.startswith(self.prefixes) and c not in names[table]]
                 for table, found in chains.items()
                 if table in names
             }
@@ -119,7 +121,7 @@ class Iptables(Mode):
             wanted = self.tables((), family)
             chains, rules = kube_proxy_iptables.parse(run(f"{family}tables-save"))
             for table, (own, jumps, _rules) in wanted.items():
-                mine = [c for c in chains.get(table, ()) if c in own or c.startswith(_PREFIXES)]
+                mine = [c for c in chains.get(table, ()) if c in own or c.startswith(self.prefixes)]
                 lines = [
                     line
                     for line in rules.get(table, ())
@@ -131,6 +133,8 @@ class Iptables(Mode):
 
 class Ipvs(Iptables):
     """Virtual servers on a dummy interface, sets, and few rules."""
+
+    prefixes = ()
 
     def prepare(self) -> None:
         run("modprobe", "-a", "nf_conntrack", "ip_vs", "ip_vs_rr", "ip_set", "dummy")
