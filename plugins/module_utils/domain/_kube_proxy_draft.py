@@ -144,34 +144,33 @@ def strict_arp(draft: Draft, edit: Edit) -> None:
         names = ", ".join(objects.config_map_names(have.daemonset))
         raise Refused(f"Refused to set strictARP: found no ConfigMap {names} in kube-system.")
     text = config.with_strict_arp(have.config_map, want.strict_arp)
+    path = ("spec", "template", "metadata", "annotations", objects.STAMP)
+    # Two stamps for one text, in turn: pods must start anew also when a former text comes again.
+    stamps = _stamps(text)
     if text != have.config_map["data"][config.CONF]:
         inner = edit_of(have.config_map)
         action = f"Set ipvs.strictARP: {str(want.strict_arp).lower()}"
         put_text(inner, config.CONF, text, action)
         draft.edit(inner, view.data_snippet(have.config_map, config.CONF, text))
-    elif not _unread(have):
+    elif edit.get(path) in stamps or not _unread(have):
         return
     if not objects.rolls_itself(edit.before):
         raise Refused(
             "Refused to set strictARP: kube-proxy reads it at its start, and the DaemonSet's "
             "updateStrategy is OnDelete, so nothing would restart its pods. Set RollingUpdate."
         )
-    path = ("spec", "template", "metadata", "annotations", objects.STAMP)
     action = "Restart kube-proxy's pods, node after node, so that they read config.conf"
-    edit.put(path, _stamp(text), action)
+    edit.put(path, next(stamp for stamp in stamps if stamp != edit.get(path)), action)
 
 
-def _stamp(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _stamps(text: str) -> tuple[str, str]:
+    mark = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return mark, f"{mark}-again"
 
 
 def _unread(have: Have) -> bool:
     """Tell whether a pod is older than config.conf, by an attempt that broke off in between."""
-    if have.config_map is None or have.daemonset is None:
-        return False
-    template = (have.daemonset["spec"].get("template") or {}).get("metadata") or {}
-    stamp = (template.get("annotations") or {}).get(objects.STAMP)
-    if stamp == _stamp(have.config_map["data"][config.CONF]):
+    if have.config_map is None:
         return False
     written = last_written(have.config_map, config.CONF)
     return bool(written) and any(str(pod["created"]) <= str(written) for pod in have.pods)
