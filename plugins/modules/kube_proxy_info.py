@@ -176,6 +176,8 @@ kube_proxy:
       description: External and load balancers' addresses of Services, each with the Service as namespace/name.
       type: dict
       returned: success
+    authority: {description: "The cluster's authority in PEM, of ConfigMap C(kube-root-ca.crt); null without it.", type: str, returned: success}
+    control_planes: {description: Names of the Nodes that are control planes., type: list, elements: str, returned: success}
     node_local_dns: {description: Whether NodeLocalDNS runs., type: bool, returned: success}
     permissions:
       description: "The rights that M(k8snet.cni.kube_proxy) needs, with O(review=true): verb, group, resource, namespace, name, allowed."

@@ -31,6 +31,7 @@ DAEMONSETS = "/apis/apps/v1/daemonsets"
 SERVICE_CIDRS = "/apis/networking.k8s.io/v1/servicecidrs"
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 KUBEADM = objects.path_of("ConfigMap", objects.NAMESPACE, "kubeadm-config")
+AUTHORITY = objects.path_of("ConfigMap", objects.NAMESPACE, "kube-root-ca.crt")
 PODS = f"/api/v1/namespaces/{objects.NAMESPACE}/pods"
 _PLURALS = {kind: path.rpartition("/")[2] for kind, (_v, path) in objects.COLLECTIONS.items()}
 
@@ -46,6 +47,7 @@ def read(api: Api, review: bool = False, page_size: int = 500) -> Obj:
         "services": lister.read_list("services", "/api/v1/services", services.trim_service),
         "slices": lister.read_list("endpointslices", SLICES, services.trim_slice),
         "service_cidrs": lister.read_list("servicecidrs", SERVICE_CIDRS, lambda obj: obj),
+        "authority": lister.read_one("configmaps", AUTHORITY),
         "commands": [word for pod in pods for word in _command(pod)],
     }
     wanted = rights(found.daemonset) if review else []

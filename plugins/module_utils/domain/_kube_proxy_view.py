@@ -29,6 +29,8 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import _ownershi
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._edit import Obj
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._yaml import to_yaml
 
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+
 
 @dataclass(frozen=True)
 class Have:
@@ -124,7 +126,7 @@ def compose(have: Have, raw: Mapping[str, Any]) -> Obj:
     """Return ``kube_proxy``, documented key by key in kube_proxy_info.
 
     ``raw``: services, slices (trimmed), service_cidrs (whole), commands (kube-apiserver's),
-    permissions, errors, requests.
+    authority (ConfigMap kube-root-ca.crt), permissions, errors, requests.
     """
     document, _problem = config.cluster_configuration(have.kubeadm)
     permissions = raw["permissions"]
@@ -139,6 +141,8 @@ def compose(have: Have, raw: Mapping[str, Any]) -> Obj:
         "dns": services.dns_of(raw["services"] or ()),
         "probes": probes.choose(raw["services"] or (), raw["slices"] or ()),
         "external_ips": probes.external_ips(raw["services"] or ()),
+        "authority": ((raw["authority"] or {}).get("data") or {}).get("ca.crt"),
+        "control_planes": sorted(n["name"] for n in have.nodes if CONTROL_PLANE in n["labels"]),
         "node_local_dns": any(
             name in ("node-local-dns", "nodelocaldns") for name in have.daemonsets
         ),
