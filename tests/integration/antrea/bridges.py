@@ -79,7 +79,7 @@ class Bridges:
             assert found or run.process.poll() is None, run.output.read_text()[-8000:]
             return found
 
-        await_that(seen, bool, what, 240)
+        await_that(seen, bool, what, 600)
 
     def roll_back(self, run: str) -> Run:
         """As the run says that it is to be done: with the run's name and nothing else."""

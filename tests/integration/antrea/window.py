@@ -66,7 +66,7 @@ class Running:
 
         await_that(look, lambda said: text in said, f"the playbook says {text!r}", timeout)
 
-    def end(self, timeout: float = 400) -> Run:
+    def end(self, timeout: float = 900) -> Run:
         """Wait for it; one that hangs is killed, and fails the test."""
         try:
             self.process.wait(timeout)
