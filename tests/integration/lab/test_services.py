@@ -13,7 +13,7 @@ import pytest
 from tests.lab.antrea_scene import WELL, await_that
 from tests.lab.lab import Lab
 from tests.lab.scene import Scene
-from tests.lab.service_scene import PROXY_SET, REMOVED
+from tests.lab.service_scene import REMOVED
 
 pytestmark = pytest.mark.lab
 
@@ -183,4 +183,4 @@ def test_other_modes_serve_and_leave_what_they_made(scene: Scene, mode: str) -> 
         sh(scene, "ipset list -name | while read name; do ipset destroy $name; done")
     assert scene.served(NODE)["web"] is False
     unlabel(scene)
-    assert scene.call("GET", PROXY_SET)["status"]["numberReady"] == 1
+    await_reached(scene)
