@@ -92,8 +92,8 @@ class Node:
         assert "=> {" in done.stdout, said
         text = done.stdout[done.stdout.rindex("=> {") + 3 :]
         answer: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
-        # The callback leaves it out.
-        return {**answer, "failed": done.returncode != 0}
+        # The callback leaves them out, or prints them beside it.
+        return {**answer, "failed": done.returncode != 0, "said": " ".join(said.split())}
 
     def reachable(self) -> bool:
         ping = ["ping", "-c1", "-W1", ADDRESS]

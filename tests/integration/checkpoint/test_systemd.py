@@ -52,3 +52,15 @@ def test_time_that_cannot_begin_anew_goes_on_as_it_was(node: Node) -> None:
         node.sh("umount /usr/bin/systemd-run")
     assert "Failed to start the timer" in failed["msg"]
     assert elapses(node) == pytest.approx(before, abs=0.01)
+
+
+def test_a_timer_that_somebody_stopped_is_told_and_the_change_kept(node: Node) -> None:
+    armed = node.checkpoint(state="armed", id="night", timeout=600)
+    assert armed["checkpoint"]["timer"] == "waiting"
+    node.sh("systemctl stop k8snet-restore-night.timer")
+    second = node.checkpoint(state="armed", id="other", timeout=600)
+    assert "'night' is armed on this node, though its timer is gone" in second["msg"]
+    done = node.checkpoint(state="confirmed", id="night")
+    assert done["checkpoint"]["state"] == "confirmed", done
+    assert "WARNING" in done["said"]
+    assert "was gone: somebody stopped it" in done["said"]
