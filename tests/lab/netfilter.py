@@ -5,8 +5,8 @@
 
 Its nf_tables knows the family bridge only (NF_TABLES_IPV4, NF_TABLES_IPV6 and NFT_NAT are off, and
 so are the legacy tables), so there neither iptables nor ``nft add table ip`` work. The modules are
-made here from Debian's source of that kernel, with its own configuration and these options. They
-have no layout of the kernel's structures to change. Made once, kept beside the images.
+made here from Debian's source of that kernel's series, with its own configuration and options that
+change no structure's layout. Made once, kept beside the images.
 """
 
 from __future__ import annotations
@@ -132,11 +132,12 @@ _INSTALL = """set -e
 at=/usr/lib/modules/$(uname -r)/updates
 mkdir -p $at
 tar -xz -C $at
-depmod
-if lsmod | grep -q '^nf_tables '; then modprobe -r nft_compat nf_tables; fi
-modprobe nf_tables
-nft add table ip k8snet-try
-nft delete table ip k8snet-try
+try() { nft "add table ip k8snet-try; delete table ip k8snet-try"; }
+if ! try 2>/dev/null; then
+    depmod
+    modprobe -r nft_compat nf_tables
+    try
+fi
 sync
 """
 
