@@ -70,6 +70,8 @@ def test_the_service_runs_the_program_with_all_settings_and_few_rights():
 
 def installed(settings, **more):
     text = domain.service(settings, "/python", "/a.pyz")
+    # A traceback has no level of its own, and LogLevelMax would drop it.
+    assert "\nSyslogLevel=err\n" in text
     return domain.Installed(text, domain.timer(settings), ("/a.pyz",), True, True, **more)
 
 

@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 from ansible_collections.k8snet.cni.plugins.module_utils._plan import Step
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._checkpoint_world import (
@@ -15,6 +18,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._checkpoint_worl
 from ansible_collections.k8snet.cni.plugins.module_utils.node import (
     _checkpoint_read,
     _iproute,
+    _restore,
     _restore_apply,
     _restore_ip,
 )
@@ -168,3 +172,15 @@ def test_what_never_succeeds_ends_and_is_left(monkeypatch, log):
     monkeypatch.setattr(_checkpoint_read, "ip", lambda *_words, timeout: "")
     assert not played.work.run()
     assert played.work.left == ["link fails"]
+
+
+def test_the_journal_is_told_what_is_wrong_and_a_console_only_the_words(monkeypatch, tmp_path):
+    with open(tmp_path / "out", "w", encoding="utf-8") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        _restore.say("At a console.", wrong=True)
+        about = os.fstat(out.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{about.st_dev}:{about.st_ino}")
+        _restore.say("Done.")
+        _restore.say("Left.", wrong=True)
+    told = (tmp_path / "out").read_text().splitlines()
+    assert told == ["At a console.", "<5>Done.", "<3>Left."]
