@@ -174,7 +174,9 @@ def targets_of(params: dict[str, Any]) -> list[frames.Address]:
             raise VlanProbeError(f"targets: '{text}' is no address that a host has.")
         found[address] = None
     if len(found) > MOST_TARGETS:
-        raise VlanProbeError(f"targets: {len(found)} addresses, and at most {MOST_TARGETS} are asked for.")
+        raise VlanProbeError(
+            f"targets: {len(found)} addresses, and at most {MOST_TARGETS} are asked for."
+        )
     return list(found)
 
 
@@ -196,7 +198,9 @@ def probe(params: dict[str, Any]) -> dict[str, Any]:
         raise VlanProbeError(f"interval must be from 0.1 to 60 seconds: {params['interval']}.")
     targets, peers = targets_of(params), peers_of(params)
     if not targets:
-        raise VlanProbeError("targets: name one at least; nodes hear each other's questions for it.")
+        raise VlanProbeError(
+            "targets: name one at least; nodes hear each other's questions for it."
+        )
     vlan = params["vlan"] or None
     limits = _vlan_probe.Limits(params["listen"], params["interval"])
     asked = _vlan_probe.ask(params["interface"], vlan, targets, peers, limits)
@@ -208,7 +212,9 @@ def probe(params: dict[str, Any]) -> dict[str, Any]:
         "missing": list(verdict.missing),
         "unheard": list(verdict.unheard),
         "answers": [answer._asdict() for answer in asked.heard.answers],
-        "heard": {name: sorted(tags, key=lambda t: t or 0) for name, tags in asked.heard.peers.items()},
+        "heard": {
+            name: sorted(tags, key=lambda t: t or 0) for name, tags in asked.heard.peers.items()
+        },
         "frames": [{"tag": tag, "count": count} for tag, count in by_tag],
         "mac": asked.mac,
         "sent": asked.sent,
