@@ -54,6 +54,16 @@ def wipe(scene: Scene) -> None:
     sh(scene, f"for kind in iptables ip6tables; do $kind-save | {again}; done")
 
 
+def clean(scene: Scene) -> None:
+    """Takes away what any mode has made."""
+    wipe(scene)
+    sh(scene, "for f in ip ip6; do nft delete table $f kube-proxy; done; true")
+    sh(
+        scene,
+        "ipvsadm -C; ip link del kube-ipvs0; ipset list -name | xargs -rn1 ipset destroy; true",
+    )
+
+
 def await_reached(scene: Scene, **wanted: bool) -> None:
     """Waits until all is served that ``wanted`` does not say otherwise of."""
     await_that(
@@ -165,7 +175,7 @@ def test_other_modes_serve_and_leave_what_they_made(scene: Scene, mode: str) -> 
         "nftables": "nft delete table ip kube-proxy",
     }[mode]
     scene.set_mode(mode)
-    wipe(scene)
+    clean(scene)
     await_reached(scene)
     if mode == "ipvs":
         assert scene.route(NODE) == "lo"
@@ -177,10 +187,7 @@ def test_other_modes_serve_and_leave_what_they_made(scene: Scene, mode: str) -> 
     scene.label(NODE, *REMOVED)
     await_that(lambda: scene.proxy_pid(NODE), lambda now: now is None, "kube-proxy has ended")
     assert sh(scene, look) == before
-    sh(scene, drop)
-    wipe(scene)
-    if mode == "ipvs":
-        sh(scene, "ipset list -name | while read name; do ipset destroy $name; done")
+    clean(scene)
     assert scene.served(NODE)["web"] is False
     unlabel(scene)
     await_reached(scene)

@@ -93,14 +93,11 @@ def kube_proxy(version: str, mode: str) -> list[Obj]:
         "command": ["/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf"],
         "volumeMounts": [{"name": "kube-proxy", "mountPath": "/var/lib/kube-proxy"}],
     }
-    account = {"kind": "ServiceAccount", **_NAME}
-    group = {"kind": "Group", "name": "system:bootstrappers:kubeadm:default-node-token"}
     data = {
         "config.conf": _CONFIG.format(network=content.POD_NETWORK, mode=mode),
         "kubeconfig.conf": _KUBECONFIG,
     }
     cluster = _CLUSTER.replace("{version}", version).replace("{network}", content.POD_NETWORK)
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "kube-proxy"}
     daemon_set = content.daemonset(
         "kube-system",
         "kube-proxy",
@@ -114,6 +111,16 @@ def kube_proxy(version: str, mode: str) -> list[Obj]:
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _NAME},
         content.config_map("kube-system", "kube-proxy", data),
         content.config_map("kube-system", "kubeadm-config", {"ClusterConfiguration": cluster}),
+        *_rights(),
+        daemon_set,
+    ]
+
+
+def _rights() -> list[Obj]:
+    account = {"kind": "ServiceAccount", **_NAME}
+    group = {"kind": "Group", "name": "system:bootstrappers:kubeadm:default-node-token"}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "kube-proxy"}
+    return [
         {
             "apiVersion": _RBAC,
             "kind": "Role",
@@ -145,7 +152,6 @@ def kube_proxy(version: str, mode: str) -> list[Obj]:
             },
             "subjects": [account],
         },
-        daemon_set,
     ]
 
 

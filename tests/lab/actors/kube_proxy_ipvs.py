@@ -36,6 +36,22 @@ _SETS = {
     "IPVS-IPS": "hash:ip",
 }
 
+_FILTER_JUMPS = [
+    jump("INPUT", "kubernetes ipvs access filter", "KUBE-IPVS-FILTER"),
+    jump("INPUT", "kube-proxy firewall rules", "KUBE-PROXY-FIREWALL"),
+    jump("INPUT", "kubernetes health check rules", "KUBE-NODE-PORT"),
+    jump("FORWARD", "kube-proxy firewall rules", "KUBE-PROXY-FIREWALL"),
+    jump("FORWARD", "kubernetes forwarding rules", "KUBE-FORWARD"),
+    jump("OUTPUT", "kubernetes ipvs access filter", "KUBE-IPVS-OUT-FILTER"),
+]
+_NAT_JUMPS = [
+    jump("PREROUTING", "kubernetes service portals", "KUBE-SERVICES"),
+    jump("OUTPUT", "kubernetes service portals", "KUBE-SERVICES"),
+    jump("POSTROUTING", "kubernetes postrouting rules", "KUBE-POSTROUTING"),
+]
+#: Sets of what may be reached on kube-ipvs0's addresses.
+_REACHED = ("LOAD-BALANCER", "CLUSTER-IP", "EXTERNAL-IP", "EXTERNAL-IP-LOCAL")
+
 
 def set_name(name: str, family: str) -> str:
     """The kernel's limit cuts IPv6 names at 31 characters."""
@@ -128,16 +144,12 @@ def tables(family: str, cidr: str) -> Tables:
         f"-A KUBE-SERVICES {match('CLUSTER-IP', 'dst,dst')} -j ACCEPT",
     ]
     reject = "icmp6-port-unreachable" if family == "ip6" else "icmp-port-unreachable"
-    access = [
-        f"-A KUBE-IPVS-FILTER {match(name, 'dst,dst')} -j RETURN"
-        for name in ("LOAD-BALANCER", "CLUSTER-IP", "EXTERNAL-IP", "EXTERNAL-IP-LOCAL")
-    ]
     filters = [
         *FORWARD,
         f"-A KUBE-NODE-PORT {masq.format('health check node port')} "
         f"{match('HEALTH-CHECK-NODE-PORT', 'dst')} -j ACCEPT",
         "-A KUBE-SOURCE-RANGES-FIREWALL -j DROP",
-        *access,
+        *(f"-A KUBE-IPVS-FILTER {match(name, 'dst,dst')} -j RETURN" for name in _REACHED),
         f"-A KUBE-IPVS-FILTER -m conntrack --ctstate NEW {match('IPVS-IPS', 'dst')} "
         f"-j REJECT --reject-with {reject}",
     ]
@@ -146,23 +158,12 @@ def tables(family: str, cidr: str) -> Tables:
     return {
         "filter": (
             [*more, "KUBE-IPVS-FILTER", "KUBE-IPVS-OUT-FILTER"],
-            [
-                jump("INPUT", "kubernetes ipvs access filter", "KUBE-IPVS-FILTER"),
-                jump("INPUT", "kube-proxy firewall rules", "KUBE-PROXY-FIREWALL"),
-                jump("INPUT", "kubernetes health check rules", "KUBE-NODE-PORT"),
-                jump("FORWARD", "kube-proxy firewall rules", "KUBE-PROXY-FIREWALL"),
-                jump("FORWARD", "kubernetes forwarding rules", "KUBE-FORWARD"),
-                jump("OUTPUT", "kubernetes ipvs access filter", "KUBE-IPVS-OUT-FILTER"),
-            ],
+            _FILTER_JUMPS,
             filters,
         ),
         "nat": (
             [*chains, "KUBE-MARK-MASQ"],
-            [
-                jump("PREROUTING", "kubernetes service portals", "KUBE-SERVICES"),
-                jump("OUTPUT", "kubernetes service portals", "KUBE-SERVICES"),
-                jump("POSTROUTING", "kubernetes postrouting rules", "KUBE-POSTROUTING"),
-            ],
+            _NAT_JUMPS,
             nat,
         ),
     }
