@@ -16,6 +16,7 @@ from ansible_collections.k8snet.cni.plugins.filter.kube_proxy_removal_plan impor
 from ansible_collections.k8snet.cni.plugins.filter.kube_proxy_removal_probes import (
     kube_proxy_removal_probes,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_rules as rules
 
 from tests.unit import removal_world as world
 
@@ -319,3 +320,12 @@ def test_the_filter_refuses_what_it_cannot_mean() -> None:
     with pytest.raises(AnsibleFilterError, match="must be a list"):
         kube_proxy_removal_plan(*good[:3], {}, {})
     assert "node1 is not in the inventory" in said(kube_proxy_removal_plan(*good))
+
+
+def test_what_is_there_in_a_few_words() -> None:
+    assert rules.summary(world.facts(None)) == ""
+    assert rules.summary(world.facts("ipvs")) == (
+        "9 chains and 1 jumps in iptables-nft, 1 ipsets (KUBE-CLUSTER-IP), "
+        "2 virtual servers of IPVS, kube-ipvs0 with 1 addresses"
+    )
+    assert rules.summary(world.facts("nftables")) == "nftables ip kube-proxy"
