@@ -143,6 +143,10 @@ def test_the_way_to_the_api_does_not_depend_on_a_service() -> None:
     proxy = world.kube_proxy(external_ips={API: "lb/api"})
     assert "an address of Service lb/api" in said(world.decide(proxy_says=proxy))
 
+    # An address of somebody else is on none of the NICs either.
+    hosts = changed("node2")
+    hosts[1]["facts"]["k8snet_kube_proxy"] = world.facts("ipvs")
+    assert world.decide(hosts)["refusals"] == []
     hosts = changed("node2", local=[API])
     hosts[1]["facts"]["k8snet_kube_proxy"] = world.facts("ipvs")
     assert "node2" in said(world.decide(hosts))
