@@ -22,11 +22,6 @@ def iptables() -> Iterator[Scene]:
     yield from scene("iptables")
 
 
-@pytest.fixture(scope="session")
-def ipvs() -> Iterator[Scene]:
-    yield from scene("ipvs")
-
-
 def scene(mode: str) -> Iterator[Scene]:
     if os.geteuid() != 0:
         pytest.skip("the lab needs root")
@@ -43,9 +38,3 @@ def removal(iptables: Scene, tmp_path: Path) -> Iterator[Removal]:
     found.start_over()
     yield found
     found.mend()
-
-
-@pytest.fixture
-def ipvs_removal(ipvs: Scene, tmp_path: Path) -> Removal:
-    """The same where kube-proxy runs in IPVS mode."""
-    return Removal(ipvs, tmp_path)

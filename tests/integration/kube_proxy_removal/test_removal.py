@@ -42,3 +42,51 @@ def test_a_way_to_the_api_that_is_a_service_is_refused(removal: Removal) -> None
     assert other.code != 0
     other.has("node1 does not reach https://10.160.1.1:6444: no answer: Connection refused")
     assert removal.state() == before
+
+
+@pytest.mark.full
+def test_check_says_what_is_done_then_and_only_once(removal: Removal) -> None:
+    before = removal.state()
+    check = removal.run("--check", "--diff")
+    assert check.code == 0, check.said
+    check.has("Nothing was changed: this was check mode.")
+    assert removal.state() == before
+
+    done = removal.run("--diff")
+    assert done.code == 0, done.said
+    for task in ("Show the plan", "Write Antrea's configuration"):
+        assert check.task(task) == done.task(task)
+    for task in ("Remove what it left", "Add the affinity to kube-proxy's DaemonSet"):
+        told = {line for line in done.task(task).splitlines() if line[:1] in "+-" and line}
+        assert told <= set(check.task(task).splitlines()), task
+
+    writes = removal.state()
+    again = removal.run("--diff")
+    assert (again.code, again.changed) == (0, 0), again.said
+    assert removal.state() == writes
+
+
+@pytest.mark.full
+def test_a_canary_that_does_not_serve_gets_its_kube_proxy_back(removal: Removal) -> None:
+    scene = removal.scene
+    removal.sabotage(CANARY)
+    with Watch(scene, OTHER) as watch:
+        run = removal.run()
+    assert run.code != 0
+    run.has(
+        f"{CANARY}: default/kubernetes (10.96.0.1:443) does not answer the node",
+        f"kube-proxy is back on {CANARY} and serves there.",
+    )
+    assert watch.lost == []
+    assert removal.labelled() == []
+    assert not removal.locked()
+    assert removal.ruled(CANARY)
+    assert removal.ruled(OTHER)
+    assert f"localhost -> {OTHER}" not in run.task("Remove what it left")
+    assert all(scene.served(CANARY).values())
+    # Once that is repaired, it goes on from there.
+    removal.mend()
+    again = removal.run()
+    assert again.code == 0, again.said
+    assert removal.gone(CANARY)
+    assert removal.gone(OTHER)
