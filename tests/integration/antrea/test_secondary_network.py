@@ -359,6 +359,45 @@ def test_several_nics_become_uplinks_and_are_free_again(bridges: Bridges) -> Non
             scene.lab.unplug(node, nic)
 
 
+@pytest.mark.full
+def test_from_v2_7_nodes_are_given_to_an_antrea_node_config_one_by_one(bridges: Bridges) -> None:
+    scene, former = bridges.scene, bridges.conf()
+    try:
+        gates(scene, AntreaIPAM=True, SecondaryNetwork=False)
+        set_version(scene, "v2.7.0")
+        before = bridges.state()
+        done = bridges.set(timeout=PATIENT)
+        assert done.code == 0, done.said
+        done.has(f"{BRIDGE} with {NIC} through AntreaNodeConfig")
+        assert bridges.node_configs() == [f"k8snet-{BRIDGE}"]
+        for node in scene.nodes:
+            assert bridges.on_bridge(node)
+            assert bridges.label(node) == BRIDGE
+
+        gone = bridges.set(state="absent", timeout=PATIENT)
+        assert gone.code == 0, gone.said
+        assert not any(bridges.there(node) for node in scene.nodes)
+        assert bridges.node_configs() == []
+        assert [bridges.label(node) for node in scene.nodes] == [None, None]
+        assert {n: bridges.network(n) for n in scene.nodes} == {n: before[n] for n in scene.nodes}
+
+        # The gate is on from here on, so that no agent restarts; the second one dies in mid-move.
+        before = bridges.state()
+        scene.at_step(SECOND, "renamed")
+        run = bridges.set(timeout=PATIENT)
+        assert run.code != 0
+        run.has("node2: eth1 is not on br-secondary", "Everything is as it was before.")
+        assert bridges.node_configs() == []
+        assert [bridges.label(node) for node in scene.nodes] == [None, None]
+        assert not any(bridges.there(node) for node in scene.nodes)
+        assert bridges.state() == before
+        bridges.nothing_left()
+    finally:
+        bridges.repair()
+        scene.call("PATCH", CONFIG_MAP, {"data": former})
+        set_version(scene, "v2.3.0")
+
+
 def gates(scene: Scene, **values: bool) -> None:
     """Set feature gates, and no bridge."""
     scene.secondary([])

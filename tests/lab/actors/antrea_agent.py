@@ -224,15 +224,15 @@ class Agent:
         self.bridge = None
 
     def live(self) -> None:
-        """Follow OVS, AntreaNodeConfigs, and the clock."""
+        """Follow OVS, AntreaNodeConfigs, Services and the clock, each by itself: as in Antrea, one
+        that fails keeps none of the others from its work."""
+        routines = (self.follow_ovs, self.follow_node_configs, self.serve_services, self.beat)
         while not self.ended.is_set():
-            try:
-                self.follow_ovs()
-                self.follow_node_configs()
-                self.serve_services()
-                self.beat()
-            except (*FAULTS, rules.Fatal) as error:
-                self.say(f"will try again: {error}")
+            for routine in routines:
+                try:
+                    routine()
+                except (*FAULTS, rules.Fatal) as error:
+                    self.say(f"will try again: {error}")
             self.state(ready=True)
             self.ended.wait(TICK)
 
