@@ -165,7 +165,7 @@ class Run:
         self.plan: Any = None
 
     def steps(self) -> list[Step]:
-        lock = {**self.auth, "run_id": "bench", "ttl": 3600, "take_over": False}
+        lock = {**self.auth, "run_id": "bench", "ttl": 3600, "take_over": False, "cluster": None}
         lock["wait_timeout"] = 60
         return [
             ("cluster_info", self._cluster),

@@ -22,6 +22,7 @@ SHIPPED_PLAYBOOKS = frozenset(
         "k8snet.cni.audit",
         "k8snet.cni.baseline",
         "k8snet.cni.calico_autodetection",
+        "k8snet.cni.kube_proxy_removal",
     }
 )
 
