@@ -79,8 +79,8 @@ def decide(cluster: Obj, antrea: Obj, kube_proxy: Obj, hosts: list[Obj], options
     accept_services, override_owner, override_distribution, former (of the undo bundle), width.
     """
     scope = match(hosts, cluster["nodes"])
-    refusals = unready(antrea, options) + unseen(scope, names_of(options.get("accept_unseen")))
-    refusals += _forbidden(antrea, kube_proxy)
+    barred, warnings = _bars(antrea, scope, options)
+    refusals = barred + _forbidden(antrea, kube_proxy)
     if not antrea["installed"] or antrea["config_map"] is None:
         return _refused(refusals, options)
     views = {view.name: view for view in scope.views if view.state == VISITED and view.node}
@@ -94,7 +94,7 @@ def decide(cluster: Obj, antrea: Obj, kube_proxy: Obj, hosts: list[Obj], options
         "unseen": _left(scope),
         "override": rules.override_of(antrea, str(options.get("api_server") or "")),
         "refusals": refusals,
-        "warnings": [],
+        "warnings": warnings,
         "advice": [],
         "service_cidrs": kube_proxy.get("service_cidrs") or [],
         "objects": [_title(entry) for entry in kube_proxy["objects"]],
@@ -113,6 +113,21 @@ def decide(cluster: Obj, antrea: Obj, kube_proxy: Obj, hosts: list[Obj], options
         _judge_return(plan, kube_proxy, options)
     plan["lines"] = words.lines(plan, int(options.get("width") or 100))
     return plan
+
+
+def _bars(antrea: Obj, scope: Scope, options: Obj) -> tuple[list[str], list[str]]:
+    """Return (refusals, warnings) about Antrea and about nodes that nobody has looked at.
+
+    kube-proxy comes back whatever is wrong with either: that may be why it is called for.
+    """
+    accepted = names_of(options.get("accept_unseen"))
+    known = accepted & set(_left(scope))
+    agents = [agent for agent in antrea["agents"] if agent["node"] not in known]
+    found = unready({**antrea, "agents": agents}, options) + unseen(scope, accepted)
+    if options["state"] == PRESENT and antrea["installed"] and antrea["config_map"] is not None:
+        return [], found
+    vain = rules.proxy_problems(antrea) if options["state"] == ABSENT else []
+    return found + vain, []
 
 
 def _refused(refusals: list[str], options: Obj) -> Obj:
@@ -194,6 +209,7 @@ def _node(view: View, plan: Obj, kube_proxy: Obj) -> Obj:
         "firewall": rules.has_firewall(facts),
         "errors": facts["errors"],
         "answered": rules.answered(view),
+        "kept": _kept(view),
         "changes": ours if plan["state"] == ABSENT else labelled or not plan["present"],
         "control_plane": False,
     }

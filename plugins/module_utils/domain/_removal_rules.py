@@ -164,6 +164,15 @@ def version_words(antrea: Obj) -> tuple[list[str], list[str]]:
     return [], []
 
 
+def proxy_problems(antrea: Obj) -> list[str]:
+    """Return why AntreaProxy would not serve as it is configured, though agents start."""
+    return [
+        f"AntreaProxy would not serve as it is configured: {p['path']}: {p['what']} {p['remedy']}"
+        for p in antrea["problems"]
+        if p["level"] == "vain" and re.match(r"(featureGates\.)?antreaproxy\b", p["path"], re.I)
+    ]
+
+
 def service_words(kube_proxy: Obj, accepted: set[str]) -> tuple[list[str], list[str]]:
     """Return refusals and warnings about Services that AntreaProxy serves otherwise."""
     refusals, warnings = [], []

@@ -66,8 +66,10 @@ def _left(node: Obj, seen: Obj, look: Obj) -> Iterator[str]:
     """Say what is there that is to be gone, and gone that is to be there."""
     if seen["running"]:
         yield "kube-proxy still runs"
-    kept = ((look.get("rules") or {}).get("kept")) or ()
-    held = [entry["name"] for entry in kept if entry["what"] == "ipset"]
+    held = list(node["kept"])
+    if node["changes"]:  # else what was removed last was another node's
+        kept = ((look.get("rules") or {}).get("kept")) or ()
+        held += [entry["name"] for entry in kept if entry["what"] == "ipset"]
     for text in rules.residue(seen, node["tolerated"], held):
         yield f"left of kube-proxy: {text}"
     if node["firewall"] and not rules.has_firewall(seen):

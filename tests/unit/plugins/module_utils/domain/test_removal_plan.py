@@ -210,6 +210,38 @@ def test_rights_and_an_antrea_that_is_not_whole() -> None:
     assert not plan["pending"]
 
 
+ILL = {"node": "node3", "ready": False, "waiting": "CrashLoopBackOff"}
+
+
+def test_kube_proxy_may_come_back_whatever_is_wrong_with_antrea_or_a_node() -> None:
+    problem = {"path": "trafficMode", "what": "unknown.", "remedy": "Remove it.", "level": "fatal"}
+    ill = world.antrea(agents=[ILL], problems=[problem], owner={"by": "Helm", "evidence": "label"})
+    hosts = [world.host("node1"), world.host("node2"), world.lost("node3")]
+    proxy = world.kube_proxy(labelled=["node2"])
+    back = world.decide(hosts, antrea_says=ill, proxy_says=proxy, state="present")
+    assert (back["refusals"], back["pending"]) == ([], True)
+    for words in ("is not ready", "trafficMode: unknown.", "belongs to Helm", "was not visited"):
+        assert words in said(back, "warnings")
+        assert words in said(world.decide(hosts, antrea_says=ill, proxy_says=proxy))
+
+
+def test_the_agent_of_an_accepted_unseen_node_bars_nothing() -> None:
+    ill = world.antrea(agents=[ILL])
+    hosts = [world.host("node1"), world.host("node2"), world.lost("node3")]
+    assert world.decide(hosts, antrea_says=ill, accept_unseen=["node3"])["refusals"] == []
+    # One that is seen is looked at, whoever accepts what.
+    assert "is not ready" in said(world.decide(antrea_says=ill, accept_unseen=["node3"]))
+
+
+@pytest.mark.parametrize("path", ["antreaProxy.proxyAll", "featureGates.AntreaProxy"])
+def test_an_antrea_proxy_that_would_not_serve_bars_it(path: str) -> None:
+    problem = {"path": path, "what": "in vain.", "remedy": "Switch it on.", "level": "vain"}
+    plan = world.decide(antrea_says=world.antrea(problems=[problem]))
+    assert f"AntreaProxy would not serve as it is configured: {path}" in said(plan)
+    other = world.antrea(problems=[{**problem, "path": "egress.snatFullyRandomPorts"}])
+    assert world.decide(antrea_says=other)["refusals"] == []
+
+
 def test_what_is_told() -> None:
     hosts = [world.host(n) for n in ("node1", "node2", "node3")]
     seen = hosts[1]["facts"]["k8snet_kube_proxy"]

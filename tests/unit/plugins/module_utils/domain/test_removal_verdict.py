@@ -53,6 +53,17 @@ def test_what_is_left() -> None:
     assert "nftables ip kube-proxy" in said(look("nftables"), "removed")
 
 
+def test_what_others_hold_on_a_node_that_is_done_is_by_its_own_look() -> None:
+    node = PLAN["nodes"]["node2"]
+    done = {**PLAN, "nodes": {"node2": {**node, "changes": False, "kept": ["KUBE-CLUSTER-IP"]}}}
+    assert "ipsets" not in said(look("ipvs"), "removed", done)
+    # What was kept on the node before it says nothing of this one.
+    other = look("ipvs")
+    other["rules"] = {"kept": [{"what": "ipset", "name": "KUBE-CLUSTER-IP"}]}
+    bare = {**PLAN, "nodes": {"node2": {**node, "changes": False, "kept": []}}}
+    assert "1 ipsets (KUBE-CLUSTER-IP)" in said(other, "removed", bare)
+
+
 def test_ways() -> None:
     assert "the way to 10.96.0.1 goes over eth0, not over antrea-gw0" in said(
         look(way="eth0"), "removed"
