@@ -26,8 +26,10 @@ TakeTraces = Callable[[Lab], Traces]
 
 def command(*words: str, name: str) -> subprocess.Popen[str]:
     """`python -m tests.lab …` in the background."""
+    # A shell's background job, such as a CI's, has its children ignore SIGINT.
+    heeds = ["env", "--default-signal=INT"]
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.lab", *words],
+        [*heeds, sys.executable, "-m", "tests.lab", *words],
         env={**os.environ, "K8SNET_LAB": name},
         cwd=CHECKOUT,
         stdin=subprocess.DEVNULL,
