@@ -22,6 +22,11 @@ def iptables() -> Iterator[Scene]:
     yield from scene("iptables")
 
 
+@pytest.fixture(scope="session")
+def ipvs() -> Iterator[Scene]:
+    yield from scene("ipvs")
+
+
 def scene(mode: str) -> Iterator[Scene]:
     if os.geteuid() != 0:
         pytest.skip("the lab needs root")
@@ -38,3 +43,9 @@ def removal(iptables: Scene, tmp_path: Path) -> Iterator[Removal]:
     found.start_over()
     yield found
     found.mend()
+
+
+@pytest.fixture
+def ipvs_removal(ipvs: Scene, tmp_path: Path) -> Removal:
+    """The same where kube-proxy runs in IPVS mode."""
+    return Removal(ipvs, tmp_path)

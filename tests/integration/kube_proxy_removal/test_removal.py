@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests.integration.kube_proxy_removal.removal import Removal, Watch
+from tests.lab.antrea_scene import await_that
 
 pytestmark = pytest.mark.lab
 
@@ -90,3 +93,51 @@ def test_a_canary_that_does_not_serve_gets_its_kube_proxy_back(removal: Removal)
     assert again.code == 0, again.said
     assert removal.gone(CANARY)
     assert removal.gone(OTHER)
+
+
+@pytest.mark.full
+def test_the_controller_dies_and_the_run_is_gone_on_with(removal: Removal) -> None:
+    run = removal.start(k8snet_run_id="died")
+    await_that(lambda: removal.labelled(), lambda now: now == [CANARY], "the canary's turn", 300)
+    run.process.send_signal(signal.SIGKILL)
+    run.process.wait()
+    other = removal.run(k8snet_run_id="other")
+    assert other.code != 0
+    other.has("died")
+    again = removal.run(k8snet_run_id="died")
+    assert again.code == 0, again.said
+    assert removal.gone(CANARY)
+    assert removal.gone(OTHER)
+    assert not removal.locked()
+
+
+@pytest.mark.full
+def test_what_was_removed_comes_back_by_its_bundle(removal: Removal) -> None:
+    scene, before = removal.scene, removal.state()
+    done = removal.run(k8snet_run_id="back")
+    assert done.code == 0, done.said
+    with Watch(scene, OTHER) as watch:
+        back = removal.rollback("back")
+    assert back.code == 0, back.said
+    back.has("kube-proxy is back, and serves on every node that was seen.")
+    now = removal.state()
+    for key in ("template", "kubeadm", "labelled", "locked", "chains"):
+        assert now[key] == before[key], key
+    assert "proxyAll: true" not in now["conf"]
+    assert "kubeAPIServerOverride" in now["conf"]
+    assert all(all(scene.served(node).values()) for node in scene.nodes)
+    assert watch.lost == []
+    again = removal.rollback("back")
+    assert (again.code, again.task("Bring kube-proxy back").count("changed:")) == (0, 0)
+
+
+@pytest.mark.full
+def test_ipvs_mode_leaves_nothing_of_its_own(ipvs_removal: Removal) -> None:
+    done = ipvs_removal.run()
+    assert done.code == 0, done.said
+    done.has("kube-proxy runs in ipvs mode. Until a node is cleaned both serve there")
+    for node in ipvs_removal.scene.nodes:
+        assert ipvs_removal.gone(node), done.said
+    back = ipvs_removal.run(kube_proxy_removal_state="present")
+    assert back.code == 0, back.said
+    assert all(ipvs_removal.ruled(node) for node in ipvs_removal.scene.nodes)
