@@ -106,12 +106,17 @@ def test_what_comes_back_is_told_apart(near, code, tag, verdict):
     assert (found["explanation"] is None) == (verdict == "reached")
 
 
+def links(near):
+    shown = json.loads(near.run("ip", "-d", "-j", "addr"))
+    return [(link["ifname"], link["promiscuity"], link["addr_info"]) for link in shown]
+
+
 def test_a_quiet_cable_proves_nothing_and_nothing_stays(near):
-    before = near.run("ip", "-d", "-j", "addr")
+    before = links(near)
     found = probe(near, targets=[GATEWAY, "fd00::1"])
     assert (found["verdict"], found["missing"]) == ("no-answer", [GATEWAY, "fd00::1"])
-    assert found["sent"] >= 4
-    assert json.loads(near.run("ip", "-d", "-j", "addr")) == json.loads(before)
+    assert found["sent"] >= 2
+    assert links(near) == before
 
 
 _LISTENS = """
