@@ -1,7 +1,7 @@
 # Copyright (c) 2026, k8snet.cni contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab that integration tests share: three nodes and the API, up once per session."""
+"""The lab that the tests of a file share: three nodes and the API."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from tests.lab.lab import Lab
 MEASURED = "measured: "
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """Three nodes with real kernels and the Kubernetes API.
 
     Leave them as you found them: unplug what you plugged, and delete what you created. It goes down
-    at the end of the session, also when pytest is killed.
+    with the file's last test, also when pytest is killed: nodes that idle take a twentieth of a
+    core each, from those that are tested.
     """
     if os.geteuid() != 0:
         pytest.skip("the lab needs root")

@@ -19,7 +19,7 @@ from tests.lab.lab import Lab
 from tests.lab.scene import Scene
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def antrea() -> Iterator[Scene]:
     if os.geteuid() != 0:
         pytest.skip("the lab needs root")

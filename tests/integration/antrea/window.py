@@ -88,7 +88,7 @@ class Window:
         env = {k: v for k, v in os.environ.items() if not k.startswith("K8S_AUTH_")}
         env.pop("KUBECONFIG", None)
         env["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / ".ansible/collections")
-        env["ANSIBLE_NOCOLOR"] = "1"
+        env["ANSIBLE_NOCOLOR"] = env["ANSIBLE_PIPELINING"] = "1"
         settings = {"k8snet_kubeconfig": str(self.scene.kubeconfig), **variables}
         words = [
             str(Path(sys.executable).with_name("ansible-playbook")),

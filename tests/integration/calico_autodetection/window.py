@@ -196,7 +196,7 @@ class Cluster:
         env = {k: v for k, v in os.environ.items() if not k.startswith("K8S_AUTH_")}
         env.pop("KUBECONFIG", None)
         env["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / ".ansible/collections")
-        env["ANSIBLE_NOCOLOR"] = "1"
+        env["ANSIBLE_NOCOLOR"] = env["ANSIBLE_PIPELINING"] = "1"
         words = [str(Path(sys.executable).with_name("ansible-playbook")), f"k8snet.cni.{name}"]
         words += ["-i", str(self.lab.inventory), "-e", f"k8snet_undo_dir={self.folder}/undo"]
         words += ["-e", f"k8snet_kubeconfig={self.scene.kubeconfig}"]

@@ -17,12 +17,12 @@ from tests.lab.lab import Lab
 from tests.lab.scene import Scene
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def iptables() -> Iterator[Scene]:
     yield from scene("iptables")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ipvs() -> Iterator[Scene]:
     yield from scene("ipvs")
 

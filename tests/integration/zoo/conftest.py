@@ -58,7 +58,7 @@ def pyroute2_tree() -> Path:
     return Path(pyroute2.__file__).parent
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def zoo(lab: Any) -> Iterator[Any]:
     """The lab, with the zoo built on node1 and pyroute2 and the collection's code in REMOTE."""
     package = "ansible_collections/k8snet/cni/plugins/module_utils"
