@@ -38,7 +38,8 @@ grep -E '"verb": ?"(create|update|patch|delete)"' "$CONTRACT_API/audit.log" | gr
 
 #: Namespaces are there; serve the cluster, run the playbook, end. The server dies with the shell.
 SCRIPT = r"""
-mount -t tmpfs none /var/lib && mount -t sysfs none /sys && mkdir /var/lib/reports && ip link set lo up || exit 1
+mount -t tmpfs none /var/lib && mkdir /var/lib/reports && ip link set lo up || exit 1
+mount -t sysfs none /sys || exit 1
 ip link add wire type veth peer name far && ip link set wire up && ip link set far up || exit 1
 setpriv --pdeathsig KILL "$PYTHON" -m tests.lab.api serve --listen 127.0.0.1:0 \
     --dir "$CONTRACT_API" >"$CONTRACT_API.log" 2>&1 &

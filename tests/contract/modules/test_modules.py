@@ -70,9 +70,7 @@ CASES = {
     "undo_bundle": Case(
         {"run_id": "contract", "dir": "/var/lib/undo", "content": {"calico": {}}}, changes=True
     ),
-    "vlan_probe": Case(
-        {"interface": "wire", "vlan": 181, "targets": ["192.0.2.1"], "listen": 0.5}
-    ),
+    "vlan_probe": Case({"interface": "wire", "vlan": 181, "targets": ["192.0.2.1"], "listen": 0.5}),
 }
 REPORTS = [module for module, case in CASES.items() if case.writes_in_check_mode]
 Results = dict[str, dict[str, Any]]
