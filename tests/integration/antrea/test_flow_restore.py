@@ -232,7 +232,7 @@ def test_an_agent_that_cannot_start_with_its_nic_attached_is_told_with_the_remed
     cut_off(scene, NODE)
     scene.behave(Settings(behaviour=antrea_rules.BEHAVIOURS), [NODE])
     try:
-        run = restore(window, heal_timeout=30)
+        run = restore(window, heal_timeout=75)
         assert run.code != 0
         assert scene.flag(NODE) is False
         assert scene.answers(NODE)
