@@ -98,7 +98,7 @@ def test_a_canary_that_does_not_serve_gets_its_kube_proxy_back(removal: Removal)
 @pytest.mark.full
 def test_the_controller_dies_and_the_run_is_gone_on_with(removal: Removal) -> None:
     run = removal.start(k8snet_run_id="died")
-    await_that(lambda: removal.labelled(), lambda now: now == [CANARY], "the canary's turn", 300)
+    await_that(removal.labelled, lambda now: now == [CANARY], "the canary's turn", 300)
     run.process.send_signal(signal.SIGKILL)
     run.process.wait()
     other = removal.run(k8snet_run_id="other")

@@ -44,10 +44,10 @@ def port(switch, name, kind, *more):
     switch.vsctl("add-port", "br-sec", name, "--", *mark, *more)
 
 
-def absent(switch, *words, uplinks=UPLINKS, **more):
+def absent(switch, *words, uplinks=None, **more):
     """Run the module where the switch's interfaces are."""
     enter = ["nsenter", "-t", str(switch.namespace.pid), "-n", "-m"]
-    options = {"name": "br-sec", "uplinks": uplinks, "socket": switch.socket, **more}
+    options = {"name": "br-sec", "uplinks": uplinks or UPLINKS, "socket": switch.socket, **more}
     return ansible("ovs_bridge", enter, words, **options)
 
 
