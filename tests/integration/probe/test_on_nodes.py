@@ -124,17 +124,14 @@ def test_with_vxlan_everything_is_ready_and_only_the_device_tells(tmp_path: Path
             assert found["vxlan"]["parent"] == "eth0"
         lab.plug(DNS_NODE, address=f"{NEW}/24", nowhere=True)
         scene.await_lost(f"{NEW}/24")
-        assert _ready(lab) == ["True"] * 3, "Felix does not know better"
+        assert _ready(scene) == ["True"] * 3, "Felix does not know better"
         moved = seen(DNS_NODE)["vxlan"]
         assert (moved["as_expected"], moved["local"], moved["parent"]) == (False, NEW, "eth1")
         assert seen("node3")["dns"][0]["ok"] is False
 
 
-def _ready(lab: Lab) -> list[str]:
+def _ready(scene: Scene) -> list[str]:
     """Status of Ready of each calico-node pod."""
-    path = "/api/v1/namespaces/calico-system/pods"
-    command = [sys.executable, "-m", "tests.lab.scene", "--get", path, "--kubeconfig"]
-    done = lab.exec([*command, str(lab.kubeconfig)], capture_output=True, text=True, check=True)
-    pods = json.loads(done.stdout)["items"]
+    pods = scene.call("GET", "/api/v1/namespaces/calico-system/pods")["items"]
     found = [c for pod in pods for c in pod["status"]["conditions"] if c["type"] == "Ready"]
     return [condition["status"] for condition in found]
