@@ -15,9 +15,10 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${K8SNET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/k8snet}
 requirements=$here/tests/requirements.txt
-# kubernetes.core is taken from the PyPI package of Ansible's community distribution: the tests
-# need no access to Galaxy.
+# The collections that ours depends on are taken from the PyPI package of Ansible's community
+# distribution: the tests need no access to Galaxy.
 distribution=ansible==12.3.0
+dependencies=(kubernetes.core community.proxmox)
 
 # Debian package for each program that the lab uses.
 declare -A package_of=(
@@ -111,26 +112,27 @@ virtual_environment() {
 }
 
 collections() {
-    local stored=$cache/collections-${distribution#*==} wheel
+    local stored wheel name
+    stored=$cache/collections-${distribution#*==}-$(IFS=+ && echo "${dependencies[*]}")
     if [ ! -e "$stored/complete" ]; then
-        say "collection kubernetes.core, out of $distribution: $stored (once)"
+        say "collections ${dependencies[*]}, out of $distribution: $stored (once)"
         rm -rf "$stored" && mkdir -p "$stored/wheel"
         "$(venv_path)/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$stored/wheel" "$distribution"
         wheel=$(echo "$stored"/wheel/*.whl)
-        "$(venv_path)/bin/python" - "$wheel" "$stored" <<'PYTHON'
+        "$(venv_path)/bin/python" - "$wheel" "$stored" "${dependencies[@]}" <<'PYTHON'
 import sys, zipfile
 
+folders = tuple("ansible_collections/%s/" % name.replace(".", "/") for name in sys.argv[3:])
 with zipfile.ZipFile(sys.argv[1]) as wheel:
-    wheel.extractall(
-        sys.argv[2],
-        [n for n in wheel.namelist() if n.startswith("ansible_collections/kubernetes/core/")],
-    )
+    wheel.extractall(sys.argv[2], [n for n in wheel.namelist() if n.startswith(folders)])
 PYTHON
         rm -rf "$stored/wheel"
         touch "$stored/complete"
     fi
     mkdir -p "$here/.ansible/collections/ansible_collections/k8snet"
-    ln -sfn "$stored/ansible_collections/kubernetes" "$here/.ansible/collections/ansible_collections/kubernetes"
+    for name in "${dependencies[@]%%.*}"; do
+        ln -sfn "$stored/ansible_collections/$name" "$here/.ansible/collections/ansible_collections/$name"
+    done
     ln -sfn ../../../.. "$here/.ansible/collections/ansible_collections/k8snet/cni"
 }
 
