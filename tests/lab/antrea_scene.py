@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.lab.actors import bundle
+from tests.lab.actors import antrea_api, bundle
+from tests.lab.api import tls
 from tests.lab.api.client import JSON_PATCH, MERGE
 from tests.lab.errors import LabError
 from tests.lab.lab import Lab
@@ -129,6 +130,7 @@ class AntreaScene:
             program = bundle.build(self.lab.run / f"{node}.pyz").read_bytes()
             self.copy(node, program, PROGRAM)
             self.copy(node, self.kubeconfig.read_bytes(), KUBECONFIG)
+            self.copy(node, tls.make_pair("antrea-agent"), str(antrea_api.CERTIFICATE))
             for path, text in _FILES.items():
                 self.copy(node, text.encode(), path)
             self.behave(settings, [node])

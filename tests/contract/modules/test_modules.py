@@ -21,6 +21,8 @@ CASES = {
         },
         changes=True,
     ),
+    # No agent runs here, which it tells.
+    "antrea_gates": Case({"expected": {"Egress": True}}),
     "antrea_info": Case({"review": True}),
     "audit_report": Case(
         {

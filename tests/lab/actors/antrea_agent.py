@@ -26,8 +26,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.lab.actors import antrea_api, antrea_gates, antrea_proxy, kube_services
 from tests.lab.actors import antrea_ovs as ovs
-from tests.lab.actors import antrea_proxy, kube_services
 from tests.lab.actors import antrea_rules as rules
 from tests.lab.actors.health import serve
 from tests.lab.api.client import ApiStatus, Client, load_kubeconfig
@@ -77,9 +77,9 @@ class Agent:
             self._said = text
 
     def state(self, **more: Any) -> None:
-        """Tell kubelet and the tests: what /healthz and /featuregates of the real one would."""
+        """Tell kubelet and the tests: what /healthz of the real one would, and more."""
         about = {"pid": os.getpid(), "pod": self.pod_name, "version": self.version_text}
-        about["gates"] = rules.gates(self.conf, self.version) if self.version else []
+        about["gates"] = antrea_gates.gates(self.conf, self.version) if self.version else []
         about["secondaryNetwork"] = self.conf.get("secondaryNetwork")
         new = STATE.with_suffix(".new")
         new.write_text(json.dumps({**about, "ready": False, "why": "", **more}), encoding="utf-8")
@@ -116,6 +116,7 @@ class Agent:
             self.serve_health()
         if bridge and not early:
             self.take(bridge)
+        antrea_api.start(antrea_gates.gates(self.conf, self.version), self.ended)
         self.reached("settled")
         self.live()
         self.give_back()
@@ -156,6 +157,7 @@ class Agent:
             self.conf = yaml.safe_load(data["antrea-agent.conf"]) or {}
         except yaml.YAMLError as error:
             raise rules.Fatal(f"antrea-agent.conf: {error}") from error
+        antrea_gates.judge(self.conf, self.version)
         self.state()
 
     def enter_cluster(self) -> None:

@@ -64,22 +64,6 @@ def gate(conf: Obj, name: str, default: bool = False) -> bool:
     return bool(gates.get(name, gates.get(group, default)))
 
 
-def gates(conf: Obj, version: Version) -> list[Obj]:
-    """Return what GET /featuregates of the agent says of the gates that are played."""
-    known = [("AntreaIPAM", False, "ALPHA"), ("SecondaryNetwork", False, "ALPHA")]
-    if version >= (2, 7, 0):
-        known.append(("AntreaNodeConfig", True, "BETA"))
-    return [
-        {
-            "component": "agent",
-            "name": name,
-            "status": "Enabled" if gate(conf, name, default) else "Disabled",
-            "version": stage,
-        }
-        for name, default, stage in known
-    ]
-
-
 def _bridge(entry: Obj, conf: Obj, version: Version) -> Bridge:
     name, nics = entry.get("bridgeName") or "", tuple(entry.get("physicalInterfaces") or ())
     most = 1 if version < (2, 0, 0) else 8

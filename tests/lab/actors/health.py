@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,13 +22,25 @@ class _Server(ThreadingHTTPServer):
     allow_reuse_address = True
 
 
-def serve(address: str, port: int, pages: Mapping[str, Page], ended: threading.Event) -> None:
-    """Answer from a thread of its own; a port that is taken is waited for."""
+def serve(
+    address: str,
+    port: int,
+    pages: Mapping[str, Page],
+    ended: threading.Event,
+    context: ssl.SSLContext | None = None,
+    token: str = "",
+) -> None:
+    """Answer from a thread of its own; a port that is taken is waited for.
+
+    ``context``: over TLS; ``token``: who does not bear it is turned away.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             page = pages.get(self.path)
             code, text = page() if page else (404, "404 page not found")
+            if token and self.headers.get("Authorization") != f"Bearer {token}":
+                code, text = 401, "Unauthorized"
             body = text.encode()
             self.send_response(code)
             self.send_header("Content-Type", "text/plain")
@@ -45,6 +58,11 @@ def serve(address: str, port: int, pages: Mapping[str, Page], ended: threading.E
             except OSError:
                 ended.wait(_AGAIN)
                 continue
+            if context:
+                # The handshake is the thread's that answers: who says nothing holds nobody up.
+                server.socket = context.wrap_socket(
+                    server.socket, server_side=True, do_handshake_on_connect=False
+                )
             threading.Thread(target=server.serve_forever, daemon=True).start()
             ended.wait()
             server.shutdown()

@@ -115,6 +115,14 @@ def make(directory: Path, addresses: list[str]) -> None:
     write_private(directory / "server.key", _pem(key))
 
 
+def make_pair(name: str) -> bytes:
+    """Return a certificate that signs itself, and its key, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    own = _name(name)
+    made = _builder(own, own, key.public_key()).sign(key, hashes.SHA256())
+    return _pem(key) + made.public_bytes(serialization.Encoding.PEM)
+
+
 def make_signing_key(path: Path) -> None:
     """Write the RSA key with which a real kube-apiserver signs service account tokens."""
     key = rsa.generate_private_key(65537, 2048)
