@@ -53,6 +53,13 @@ options:
       - C(ipvs.strictARP) in C(config.conf). kube-proxy's pods are restarted to read it.
       - If not set, it stays as it is. Not with O(state=absent).
     type: bool
+  unseen:
+    description:
+      - Names of Nodes that are out of reach, knowingly so. Their pods are not awaited, and where the roll-out cannot go on for them, the rest
+        of it is not awaited either. The pods of all others have to be ready.
+    type: list
+    elements: str
+    default: []
   undo:
     description:
       - kube-proxy as it was before a change - RV(k8snet.cni.kube_proxy_info#module:kube_proxy), or RV(undo) of that run.
@@ -121,6 +128,11 @@ pods_gone:
   type: list
   elements: dict
   returned: always
+unseen:
+  description: Nodes of O(unseen) on which kube-proxy is to run. Nobody waited for them.
+  type: list
+  elements: str
+  returned: always
 undo:
   description: kube-proxy as it was before, for O(undo); RV(k8snet.cni.kube_proxy_info#module:kube_proxy) up to its pods.
   type: dict
@@ -157,6 +169,7 @@ def want_of(params: dict[str, Any]) -> Want:
         undo=params["undo"],
         override_owner=params["override_owner"],
         override_distribution=params["override_distribution"],
+        unseen=tuple(params["unseen"]),
     )
 
 
@@ -168,6 +181,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "stopped", "absent"], "required": True},
             "nodes": {"type": "list", "elements": "str", "default": []},
             "strict_arp": {"type": "bool"},
+            "unseen": {"type": "list", "elements": "str", "default": []},
             "undo": {"type": "dict"},
             "override_owner": {"type": "bool", "default": False},
             "override_distribution": {"type": "bool", "default": False},

@@ -79,6 +79,7 @@ class _Run:
             "plan": planned.plan.describe() if tell else [],
             "advice": list(planned.advice),
             "pods_gone": gone,
+            "unseen": sorted(unseen_of(have, self.want)),
             "undo": view.core(have),
             "retries": self.patience.retries,
             "requests": self.api.requests,
@@ -116,7 +117,7 @@ def _attempt(run: _Run, planned: Change) -> bool:
     try:
         for act in planned.acts:
             if act.rolled:
-                _await(run, _Goal(rolled=True))
+                _await(run, _rolled(run))
             _send(run, act)
             run.wrote = True
     except ClusterError as error:
@@ -136,19 +137,24 @@ def _send(run: _Run, act: Act) -> None:
 
 @dataclass(frozen=True)
 class _Goal:
-    """What is awaited: the roll-out, pods that are ready on nodes, pods that are gone from them."""
+    """What is awaited: the roll-out, pods that are ready on nodes, pods that are gone from them.
+
+    ``unseen``: nodes of the roll-out that may stay behind, as long as their pods are not ready.
+    """
 
     rolled: bool = False
     ready: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
     def missing(self, pods: list[Obj], daemonset: Obj | None) -> list[str]:
         """Return what is still missing, in words."""
         found = []
-        behind = objects.behind(daemonset) if self.rolled and daemonset else None
+        well = {pod["node"] for pod in pods if pod["ready"]}
+        lost = len([node for node in self.unseen if node not in well])
+        behind = objects.behind(daemonset, lost) if self.rolled and daemonset else None
         if behind:
             found.append(f"the roll-out of the DaemonSet is not complete: {behind}")
-        well = {pod["node"] for pod in pods if pod["ready"]}
         lacking = [node for node in self.ready if node not in well]
         if lacking:
             found.append(f"no pod of it is ready on {', '.join(lacking)}")
@@ -163,9 +169,37 @@ def _settle(run: _Run, planned: Change) -> None:
     """Wait for what the last plan is about; also where nothing was written, after a broken run."""
     if run.want.state == "absent":
         return
-    back = run.want.state == "present"
-    rolled = run.have.daemonset is not None
-    _await(run, _Goal(rolled, planned.ready if back else (), planned.gone))
+    goal = _rolled(run) if run.have.daemonset is not None else _Goal()
+    ready = planned.ready if run.want.state == "present" else ()
+    seen = [node for node in ready if node not in run.want.unseen]
+    ready = tuple(dict.fromkeys([*goal.ready, *seen]))
+    _await(run, _Goal(goal.rolled, ready, planned.gone, goal.unseen))
+
+
+def unseen_of(have: Have, want: Want) -> set[str]:
+    """Return the Nodes that kube-proxy is to run on, and that nobody is to wait for."""
+    served = {
+        node["name"]
+        for node in have.nodes
+        if have.daemonset is None or objects.serves(have.daemonset, node)
+    }
+    return served & set(want.unseen)
+
+
+def _rolled(run: _Run) -> _Goal:
+    """Return the goal that the template is rolled out; with nodes left out, on each of the others.
+
+    Then the controller may replace no further pods, and one that it has begun with has to be back.
+    """
+    left = unseen_of(run.have, run.want)
+    if not left or run.have.daemonset is None:
+        return _Goal(rolled=True)
+    others = [
+        node["name"]
+        for node in run.have.nodes
+        if objects.serves(run.have.daemonset, node) and node["name"] not in left
+    ]
+    return _Goal(rolled=True, ready=tuple(others), unseen=tuple(sorted(left)))
 
 
 def _await(run: _Run, goal: _Goal) -> None:
@@ -173,7 +207,7 @@ def _await(run: _Run, goal: _Goal) -> None:
     missing: list[str] = []
     while True:
         try:
-            nodes = tuple(dict.fromkeys([*goal.ready, *goal.gone]))
+            nodes = tuple(dict.fromkeys([*goal.ready, *goal.gone, *goal.unseen]))
             pods, daemonset = _kube_proxy_read.pods_and_daemonset(
                 run.api, run.have.daemonset, nodes
             )

@@ -34,7 +34,10 @@ MERGE_PATCH = "application/merge-patch+json"
 
 @dataclass(frozen=True)
 class Want:
-    """What is asked for. ``nodes``: stopped: to label; present: to free (none: all)."""
+    """What is asked for. ``nodes``: stopped: to label; present: to free (none: all).
+
+    ``unseen``: Nodes whose pods are not awaited.
+    """
 
     state: str = "present"
     nodes: tuple[str, ...] = ()
@@ -42,6 +45,7 @@ class Want:
     undo: Obj | None = None
     override_owner: bool = False
     override_distribution: bool = False
+    unseen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._daemonset import at_once
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._edit import Obj
 
 LABEL = "k8snet.io/kube-proxy"
@@ -283,14 +284,20 @@ def rolls_itself(daemonset: Obj) -> bool:
     return strategy in (None, "RollingUpdate")
 
 
-def behind(daemonset: Obj) -> str | None:
-    """Return what is missing of the roll-out of the template, None if nothing is."""
+def behind(daemonset: Obj, unseen: int = 0) -> str | None:
+    """Return what is missing of the roll-out of the template, None if nothing is.
+
+    ``unseen``: on how many of its nodes nobody is to wait. Their pods never become ready; if as
+    many as that may be missing at a time, the controller replaces no further ones either.
+    """
     meta, status = daemonset["metadata"], daemonset.get("status") or {}
     if status.get("observedGeneration", 0) < meta.get("generation", 0):
         return "the DaemonSet controller has not observed the change"
     desired = status.get("desiredNumberScheduled") or 0
     updated = status.get("updatedNumberScheduled") or 0
-    if rolls_itself(daemonset) and updated < desired:
+    if unseen and unseen >= at_once(daemonset, desired):
+        return None
+    if rolls_itself(daemonset) and updated < desired - unseen:
         return f"{updated} of {desired} pods are of the new template"
     return None
 

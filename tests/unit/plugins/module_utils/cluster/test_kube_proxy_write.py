@@ -25,7 +25,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_proxy_draf
 
 from tests.lab.actors.__main__ import make, start
 from tests.lab.actors.cluster import seed_nodes
-from tests.lab.api.client import ApiStatus, Client
+from tests.lab.api.client import STRATEGIC, ApiStatus, Client
 from tests.lab.api.providers import Double
 from tests.unit import calico_world
 from tests.unit import kube_proxy_world as world
@@ -441,3 +441,50 @@ def test_what_is_read_of_a_cluster(proxy: Client, api: Api) -> None:
     finally:
         with suppress(ApiStatus):
             proxy.delete(f"{services}/kube-dns")
+
+
+def lose(client: Client, node: str) -> None:
+    """Let a node's kubelet be lost: its pod is not ready and, deleted, stays."""
+    path = f"{world.SYSTEM}/pods/kube-proxy-{node}"
+    client.patch(path, {"metadata": {"finalizers": ["tests/lost"]}})
+    lost = {"type": "Ready", "status": "False"}
+    client.patch(f"{path}/status", {"status": {"conditions": [lost]}}, STRATEGIC)
+
+
+@pytest.fixture
+def lost(proxy: Client, double: Double) -> Iterator[Client]:
+    """A controller at work and three nodes, of which the kubelet of node3 does nothing."""
+    seed_nodes(proxy, 3)
+    for node in ("node1", "node2", "node3"):
+        world.pod(proxy, node)
+    path = f"{world.SYSTEM}/pods/kube-proxy-node3"
+    lose(proxy, "node3")
+    with controller(double):
+        yield proxy
+    proxy.patch(path, {"metadata": {"finalizers": None}})
+
+
+def test_a_lost_node_is_waited_for_unless_it_is_named(lost: Client, api: Api) -> None:
+    with pytest.raises(NotDone, match="roll-out of the DaemonSet is not complete") as caught:
+        change_now(api, Want("stopped", ("node2",)), 2)
+    assert caught.value.result["unseen"] == []
+    assert world.LABEL not in lost.get("/api/v1/nodes/node2")["metadata"]["labels"]
+    # Another one that is named does not help.
+    with pytest.raises(NotDone, match="not complete"):
+        change_now(api, Want("stopped", ("node2",), unseen=("node1",)), 2)
+
+    done = change_now(api, Want("stopped", ("node2",), unseen=("node3", "node9")), 20)
+    assert done["unseen"] == ["node3"]
+    assert [p["node"] for p in done["pods_gone"]] == ["node2"]
+
+    back = change_now(api, Want("present", unseen=("node3",)), 20)
+    assert back["unseen"] == ["node3"]
+    ready = {p["node"] for p in _kube_proxy_read.read(api)["pods"] if p["ready"]}
+    assert ready == {"node1", "node2"}
+
+
+def test_those_that_are_seen_have_to_be_ready(lost: Client, api: Api) -> None:
+    lose(lost, "node2")
+    with pytest.raises(NotDone, match=r"no pod of it is ready on node2\b"):
+        change_now(api, Want("stopped", unseen=("node3",)), 2)
+    lost.patch(f"{world.SYSTEM}/pods/kube-proxy-node2", {"metadata": {"finalizers": None}})
