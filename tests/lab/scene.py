@@ -138,7 +138,7 @@ class Scene(ServiceScene):
         if antrea:
             kubelets = "antrea-agent,kube-proxy" if self.kube_proxy else "antrea-agent"
             more = ["endpoints"] if self.kube_proxy else []
-            command += ["nodes", *more, "--kubelets", kubelets]
+            command += ["nodes", "egress", *more, "--kubelets", kubelets]
         else:
             command.append("operator")
         with open(self.lab.run / "actors.log", "ab") as log:

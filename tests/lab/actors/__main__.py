@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 from tests.lab.actors import bundle
+from tests.lab.actors.antrea_egress_controller import EgressController
 from tests.lab.actors.daemonset import DaemonSets
 from tests.lab.actors.endpoint_slices import EndpointSlices
 from tests.lab.actors.loop import Actor
@@ -20,7 +21,7 @@ from tests.lab.actors.node_lifecycle import NodeLifecycle
 from tests.lab.actors.tigera_operator import TigeraOperator
 from tests.lab.api.client import Client, default_kubeconfig
 
-KNOWN = ("operator", "daemonset", "nodes", "endpoints")
+KNOWN = ("operator", "daemonset", "nodes", "endpoints", "egress")
 
 
 def start(actors: list[Actor]) -> list[threading.Thread]:
@@ -49,6 +50,8 @@ def make(
         out.append(NodeLifecycle(Client(kubeconfig, "kube-controller-manager")))
     if "endpoints" in names:
         out.append(EndpointSlices(Client(kubeconfig, "kube-controller-manager")))
+    if "egress" in names:
+        out.append(EgressController(Client(kubeconfig, "antrea-controller")))
     return out
 
 

@@ -26,9 +26,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.lab.actors import antrea_api, antrea_gates, antrea_proxy, kube_services
+from tests.lab.actors import (
+    antrea_api,
+    antrea_egress,
+    antrea_egress_rules,
+    antrea_gates,
+    antrea_proxy,
+    kube_services,
+)
 from tests.lab.actors import antrea_ovs as ovs
 from tests.lab.actors import antrea_rules as rules
+from tests.lab.actors.antrea_members import Members
 from tests.lab.actors.health import serve
 from tests.lab.api.client import ApiStatus, Client, load_kubeconfig
 
@@ -70,6 +78,7 @@ class Agent:
         self._said = ""
         self._kubeconfig: Path = options.kubeconfig
         self.proxy = antrea_proxy.AntreaProxy() if options.services else None
+        self.egress: antrea_egress.Egresses | None = None
 
     def say(self, text: str) -> None:
         if text != self._said:
@@ -116,6 +125,7 @@ class Agent:
             self.serve_health()
         if bridge and not early:
             self.take(bridge)
+        self.serve_egress()
         antrea_api.start(antrea_gates.gates(self.conf, self.version), self.ended)
         self.reached("settled")
         self.live()
@@ -228,7 +238,9 @@ class Agent:
     def live(self) -> None:
         """Follow OVS, AntreaNodeConfigs, Services and the clock, each by itself: as in Antrea, one
         that fails keeps none of the others from its work."""
-        routines = (self.follow_ovs, self.follow_node_configs, self.serve_services, self.beat)
+        routines = [self.follow_ovs, self.follow_node_configs, self.serve_services, self.beat]
+        if self.egress:
+            routines.append(self.follow_egresses)
         while not self.ended.is_set():
             for routine in routines:
                 try:
@@ -237,6 +249,17 @@ class Agent:
                     self.say(f"will try again: {error}")
             self.state(ready=True)
             self.ended.wait(TICK)
+
+    def serve_egress(self) -> None:
+        """Take part in Egress, where the configuration lets it."""
+        if antrea_egress_rules.plays(self.conf, self.version):
+            members = Members(self.node_name, self.ended)
+            words = (self.node_name, self.conf, self.version, members, self.say)
+            self.egress = antrea_egress.Egresses(*words)
+
+    def follow_egresses(self) -> None:
+        if self.egress:
+            self.egress.sync(self.api, self.node)
 
     def follow_ovs(self) -> None:
         """Replay the flows into a vswitchd that is new, and clear the flag after that."""

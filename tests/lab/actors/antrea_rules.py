@@ -95,7 +95,7 @@ def follows_node_configs(conf: Obj, version: Version) -> bool:
     return new and gate(conf, "SecondaryNetwork") and not static
 
 
-def _selects(selector: Obj, labels: dict[str, str]) -> bool:
+def selects(selector: Obj, labels: dict[str, str]) -> bool:
     wanted = selector.get("matchLabels") or {}
     if any(labels.get(key) != value for key, value in wanted.items()):
         return False
@@ -110,7 +110,7 @@ def _selects(selector: Obj, labels: dict[str, str]) -> bool:
 
 def node_config(configs: list[Obj], labels: dict[str, str], conf: Obj) -> Bridge | None:
     """Return the bridge of the oldest AntreaNodeConfig that selects a node with these labels."""
-    mine = [c for c in configs if _selects(c["spec"].get("nodeSelector") or {}, labels)]
+    mine = [c for c in configs if selects(c["spec"].get("nodeSelector") or {}, labels)]
     if not mine:
         return None
     oldest = min(mine, key=lambda c: (c["metadata"]["creationTimestamp"], c["metadata"]["name"]))
