@@ -213,6 +213,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "ClusterNetworkPolicy": ("controller featureGates.AntreaPolicy true",),
     "EgressSeparateSubnet": ("agent featureGates.Egress true",),
     "EgressTrafficShaping": ("agent featureGates.Egress true",),
+    "EndpointSlice": ("agent antreaProxy.enable true 1.14",),
     "ExternalNode": (
         "controller featureGates.AntreaPolicy true",
         "controller featureGates.NetworkPolicyStats true",
@@ -227,6 +228,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "NodePortLocal": ("agent nodePortLocal.enable true 1.4",),
     "PreferSameTrafficDistribution": ("agent antreaProxy.enable true",),
     "SecondaryNetwork": ("agent featureGates.AntreaIPAM true 2.5",),
+    "ServiceTrafficDistribution": ("agent antreaProxy.enable true",),
+    "TopologyAwareHints": ("agent antreaProxy.enable true 1.14",),
 }
 #: Gates whose unmet need keeps the process from starting, and since when.
 FATAL_NEEDS: dict[str, Version] = {

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A plan about feature gates as a person reads it. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+Obj = dict[str, Any]
+_LABEL = 8
+_MOST_NODES = 60
+_MOST_WORDS = 40
+
+
+def lines(plan: Obj, width: int) -> list[str]:
+    """Return what changes and why, in which order, what an upgrade breaks, what bars it."""
+    found = _labelled("PLAN", _what(plan), width)
+    for text in plan["steps"]:
+        found += _labelled("File", text, width)
+    for text in plan["pulled"]:
+        found += _labelled("Along", f"{text}.", width)
+    if plan["pending"]:
+        found += _labelled("Order", _order(plan), width)
+        found += ["", *_table(plan)]
+    for label, key in (("UPGRADE", "upgrade"), ("WARNING", "warnings"), ("REFUSED", "refusals")):
+        for text in plan[key][:_MOST_WORDS]:
+            found += _labelled(label, text, width)
+        if len(plan[key]) > _MOST_WORDS:
+            found.append(f"{label:{_LABEL}} ... and {len(plan[key]) - _MOST_WORDS} more")
+    return found
+
+
+def _what(plan: Obj) -> str:
+    words = {True: "on", False: "off", None: "as by default"}
+    gates = plan["settings"]["feature_gates"]
+    said = ", ".join(f"{name} {words[value]}" for name, value in gates.items())
+    return f"Feature gates of Antrea {plan['version'] or ''}".rstrip() + f": {said or 'none'}."
+
+
+def _order(plan: Obj) -> str:
+    changing = [name for name in plan["order"] if plan["nodes"][name]["changes"]]
+    parts = ["The configuration is written."] if plan["writes"] else []
+    if plan["controller"]:
+        parts.append("Antrea's controller is started anew.")
+    if changing:
+        parts.append(
+            f"{len(changing)} agents are started anew one by one, {changing[0]} first. Each has to "
+            "run with these gates and to report itself before the next one's turn."
+        )
+    if plan["canary"]:
+        parts.append(
+            f"If {plan['canary']} fails, the configuration goes back. No other has read it."
+        )
+    elif changing:
+        parts.append("The first that fails stops; others run with the change already.")
+    return " ".join(parts)
+
+
+def _table(plan: Obj) -> list[str]:
+    rows = [("Node", "role", "its agent")]
+    for name in plan["order"]:
+        node = plan["nodes"][name]
+        role = "control plane" if node["control_plane"] else "worker"
+        rows.append((name, role, node["why"] or "stays"))
+    shown = rows[: _MOST_NODES + 1]
+    wide = [max(len(row[i]) for row in shown) for i in range(2)]
+    made = [f"{a:{wide[0]}}  {b:{wide[1]}}  {c}" for a, b, c in shown]
+    if len(rows) > len(shown):
+        made.append(f"... and {len(rows) - len(shown)} more")
+    return made
+
+
+def _labelled(label: str, text: str, width: int) -> list[str]:
+    margin = " " * (_LABEL + 1)
+    wrapped = textwrap.wrap(
+        " ".join(text.split()),
+        width,
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_on_hyphens=False,
+    )
+    return [f"{label:{_LABEL}} {wrapped[0].lstrip()}", *wrapped[1:]]

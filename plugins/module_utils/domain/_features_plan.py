@@ -1,0 +1,231 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The whole decision about feature gates: cluster, Antrea and what runs on the nodes. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
+    _antrea_config,
+    _antrea_features,
+    _features_lines,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import _antrea_tables as tables
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._antrea_features import Ask, Found
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._antrea_model import FATAL
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._antrea_tables import (
+    AGENT,
+    CONTROLLER,
+    FILES,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_decision import names_of
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_fields import Refused
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
+    VISITED,
+    View,
+    match,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._secondary_decision import (
+    unready,
+    unseen,
+)
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._yaml_text import TextError
+
+Obj = dict[str, Any]
+#: Rights of antrea_info's review that gates do not need.
+_OTHERS = ("nodes", "antreanodeconfigs")
+#: Gates that do nothing on an older Kubernetes.
+_KUBERNETES = {
+    "PreferSameTrafficDistribution": (1, 33),
+    "ServiceTrafficDistribution": (1, 30),
+}
+
+
+def wanted(antrea: Obj, options: Obj) -> Obj:
+    """Return ``{expected, port}``: gates that agents are to run with, and where they are asked.
+
+    What cannot be judged yet, `decide` refuses.
+    """
+    found = _resolved(antrea, options)[0]
+    agent = ((antrea.get("config") or {}).get(AGENT)) or {}
+    return {"expected": found.expected, "port": agent.get("apiPort") or 10350}
+
+
+def decide(cluster: Obj, antrea: Obj, hosts: list[Obj], options: Obj) -> Obj:
+    """Return what may be done, and how: the keys below and in the filter of the role.
+
+    ``hosts``: as `_nodes.match` takes them, each with ``gates`` (of antrea_gates, or its error).
+    ``options``: gates, prerequisites, accept_deprecated, upgrade_to, canary, control_planes (names
+    of Nodes), accept_unseen, override_owner, width.
+    """
+    scope = match(hosts, cluster["nodes"])
+    accepted = names_of(options.get("accept_unseen"))
+    left = [v.name for v in scope.views if v.node is not None and v.state != VISITED]
+    known = accepted & set(left)
+    agents = [agent for agent in antrea["agents"] if agent["node"] not in known]
+    refusals = unready({**antrea, "agents": agents}, options) + unseen(scope, accepted)
+    width = int(options.get("width") or 100)
+    plan: Obj = {
+        "refusals": refusals + _forbidden(antrea),
+        "warnings": [],
+        "version": antrea["version"],
+        "settings": {"agent": {}, "controller": {}, "feature_gates": {}},
+        "pulled": [],
+        "expected": {},
+        "steps": [],
+        "upgrade": [],
+        "writes": False,
+        "controller": False,
+        "pending": False,
+        "nodes": {},
+        "order": [],
+        "hosts": [],
+        "canary": "",
+        "unseen": left,
+    }
+    if antrea["installed"] and antrea["config_map"] is not None:
+        files = _judge(plan, cluster, antrea, options)
+        views = [view for view in scope.views if view.state == VISITED and view.node]
+        _nodes(plan, views, antrea, files, options)
+    plan["lines"] = _features_lines.lines(plan, width)
+    return plan
+
+
+def _resolved(antrea: Obj, options: Obj) -> tuple[Found, str | None]:
+    """Return what was found, and why nothing could be."""
+    if not antrea["installed"] or antrea["config_map"] is None:
+        return Found(), None  # `unready` says so
+    ask = Ask(
+        dict(options.get("gates") or {}),
+        bool(options.get("prerequisites")),
+        frozenset(names_of(options.get("accept_deprecated"))),
+    )
+    try:
+        return _antrea_features.resolve(_antrea_features.have_of(antrea), ask), None
+    except TextError as error:
+        return Found(), str(error)
+
+
+def _judge(plan: Obj, cluster: Obj, antrea: Obj, options: Obj) -> set[str]:
+    """Note what would be written and what bars it; return the files that would change."""
+    found, unread = _resolved(antrea, options)
+    if unread:
+        return set()  # `unready` says so
+    have = _antrea_features.have_of(antrea)
+    plan["refusals"] += found.refusals
+    plan["pulled"], plan["expected"] = found.pulled, found.expected
+    plan["settings"] = {**found.files, "feature_gates": found.gates}
+    plan["warnings"] += _old_kubernetes(cluster, found)
+    _upgrade(plan, have, found, str(options.get("upgrade_to") or ""))
+    if found.refusals:
+        return set()
+    try:
+        change = _antrea_config.plan_change(have, found.want())
+    except Refused as error:
+        plan["refusals"].append(str(error))
+        return set()
+    plan["steps"] = [
+        f"{step.target.rpartition(': ')[2]}: {step.action}" for step in change.plan.steps
+    ]
+    plan["writes"] = change.plan.changed
+    asked = found.want().where(have.version)
+    plan["warnings"] += [
+        f"{FILES[p['component']]}: {p['what']}. {p['remedy']}."
+        for p in antrea["problems"]
+        if p["level"] == "vain" and (p["component"], p["path"]) not in asked
+    ]
+    return {step.target.rpartition(": ")[2] for step in change.plan.steps}
+
+
+def _old_kubernetes(cluster: Obj, found: Found) -> list[str]:
+    versions = [tables.parse_version(node.get("kubelet_version")) for node in cluster["nodes"]]
+    oldest = min((version for version in versions if version), default=None)
+    return [
+        f"Feature gate {name} does nothing before Kubernetes {need[0]}.{need[1]}, and a node runs "
+        f"{oldest[0]}.{oldest[1]}."
+        for name, need in _KUBERNETES.items()
+        if found.gates.get(name) and oldest and oldest < need
+    ]
+
+
+def _upgrade(plan: Obj, have: _antrea_config.Have, found: Found, target: str) -> None:
+    if not target:
+        return
+    if tables.parse_version(target) is None:
+        plan["refusals"].append(f"antrea_features_upgrade_to is {target!r}, no version as v2.6.0.")
+        return
+    broken, on = _antrea_features.upgrade(have, found, target)
+    for problem in broken:
+        said = f"{problem.say()}"
+        if problem.level == FATAL:
+            plan["refusals"].append(f"An upgrade to {target} fails. {said}")
+        else:
+            plan["upgrade"].append(said)
+    if on:
+        plan["upgrade"].append(f"{', '.join(on)} come on by default.")
+    if not broken:
+        plan["upgrade"].append("Every line of both files goes on to do what it does.")
+
+
+def _forbidden(antrea: Obj) -> list[str]:
+    missing = [
+        f"{right['verb']} {right['resource']}"
+        for right in antrea["permissions"]
+        if right["allowed"] is False and right["resource"] not in _OTHERS
+    ]
+    if not missing:
+        return []
+    return [
+        f"The account may not {', '.join(missing)}. docs/rbac/remediation.yml holds the role it "
+        "needs."
+    ]
+
+
+def _nodes(plan: Obj, views: list[View], antrea: Obj, files: set[str], options: Obj) -> None:
+    """Note which agents and controllers are to start anew, and in which order."""
+    obj = antrea["config_map"]["object"]
+    written = {c: _antrea_config.last_written(obj, file) or "" for c, file in FILES.items()}
+    made = {str(agent["node"]): str(agent["created_at"] or "") for agent in antrea["agents"]}
+    controllers = (antrea["controller"] or {}).get("pods") or ()
+    plan["controller"] = bool(controllers) and (
+        FILES[CONTROLLER] in files
+        or any(str(pod["created_at"] or "") <= written[CONTROLLER] for pod in controllers)
+    )
+    masters = names_of(options.get("control_planes"))
+    # Where no agent runs, a taint keeps it away, or the node is of another system.
+    for view in [view for view in views if view.name in made]:
+        host = view.host or {}
+        gates = host.get("gates") or {}
+        stale = made[view.name] <= written[AGENT]
+        if not gates.get("reached"):
+            plan["refusals"].append(f"{view.name}: {gates.get('error') or 'was not asked'}")
+        why = _why(FILES[AGENT] in files, stale, gates)
+        node = {"node": view.name, "host": host["name"], "changes": bool(why), "why": why}
+        plan["nodes"][view.name] = {**node, "control_plane": view.name in masters}
+    canary = str(options.get("canary") or "")
+    if canary and canary not in plan["nodes"]:
+        plan["refusals"].append(f"The canary {canary} is no node that was visited.")
+    plan["order"] = sorted(plan["nodes"], key=lambda name: _place(plan["nodes"][name], canary))
+    plan["hosts"] = [plan["nodes"][name]["host"] for name in plan["order"]]
+    changing = [name for name in plan["order"] if plan["nodes"][name]["changes"]]
+    # Where one node runs with the change already, another that fails is no reason to take it back.
+    plan["canary"] = changing[0] if changing and len(changing) == len(plan["order"]) else ""
+    plan["pending"] = bool(plan["writes"] or plan["controller"] or changing)
+
+
+def _why(changes: bool, stale: bool, gates: Obj) -> str:
+    if changes:
+        return f"reads {FILES[AGENT]} anew"
+    if stale:
+        return f"has not read {FILES[AGENT]} yet"
+    return "runs with other gates" if gates.get("differing") else ""
+
+
+def _place(node: Obj, canary: str) -> tuple[bool, bool, list[Any]]:
+    parts = re.split(r"(\d+)", node["node"])
+    natural = [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return (node["node"] != canary, node["control_plane"], natural)
