@@ -81,10 +81,14 @@ def test_what_was_added_is_taken_off_again(text: str, vlan: int, other: int) -> 
     assert made.remove([vlan]).passes(other) == made.passes(other) or other == vlan
 
 
-@given(lines(), VLANS, VLANS)
-def test_a_vlan_is_taken_out_of_a_range(text: str, vlan: int, other: int) -> None:
-    line = parse(text)
-    assume(line.tag is not None and line.passes(vlan) == TAGGED and other != vlan)
+@given(trunks(), VLANS, VLANS, st.data())
+def test_a_vlan_is_taken_out_of_a_range(
+    text: str, tag: int, other: int, data: st.DataObject
+) -> None:
+    line = parse(f"virtio={MAC},tag={tag},trunks={text}")
+    low, high = data.draw(st.sampled_from(line.trunks or ()))
+    vlan = data.draw(st.integers(low, high))
+    assume(vlan not in (tag, other))
     made = line.remove([vlan])
     assert made.passes(vlan) is None
     assert made.passes(other) == line.passes(other)

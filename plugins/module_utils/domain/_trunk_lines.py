@@ -1,0 +1,75 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A plan about VLANs in the lines of Proxmox VMs as a person reads it. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+Obj = dict[str, Any]
+_LABEL = 8
+
+
+def lines(plan: Obj, width: int) -> list[str]:
+    """Return what happens in which order, each line before and after, what warns and what bars."""
+    found = _labelled("PLAN", _what(plan), width)
+    found += _labelled("Order", _order(plan), width)
+    for name in plan["order"]:
+        found += _node(plan["nodes"][name])
+    for label, key in (("WARNING", "warnings"), ("REFUSED", "refusals")):
+        for text in plan[key]:
+            found += _labelled(label, text, width)
+    return found
+
+
+def _what(plan: Obj) -> str:
+    if plan["state"] == "restored":
+        return "The lines of the VMs' NICs become what they were before the run."
+    vlans = ("VLAN " if len(plan["vlans"]) == 1 else "VLANs ") + ", ".join(map(str, plan["vlans"]))
+    if plan["state"] == "present":
+        return f"{vlans} reaches the nodes with its tag, by trunks in the lines of their VMs' NICs"
+    return f"{vlans} is taken off trunks in the lines of the nodes' VMs' NICs"
+
+
+def _order(plan: Obj) -> str:
+    if not plan["turns"]:
+        return "Nothing is left to do."
+    cycle = " It is power-cycled where that is due." if plan["power_cycle"] == "when_due" else ""
+    return (
+        f"One after the other: {', '.join(plan['turns'])}. Each is drained, its line is written, "
+        f"it has to answer again, and is uncordoned.{cycle} The first failure stops."
+    )
+
+
+def _node(entry: Obj) -> list[str]:
+    """Return one node's block; its lines are never wrapped, since they are to be compared."""
+    name = f" ({entry['vm']})" if entry["vm"] else ""
+    role = ", control plane" if entry["control_plane"] else ""
+    head = (
+        f"{entry['node']}{role}: {entry['nic']} is {entry['net']} of VM {entry['vmid']}{name} on "
+        f"{entry['proxmox_node']}"
+    )
+    if entry["write"]:
+        return [head, f"  - {entry['former']}", f"  + {entry['wanted']}"]
+    if entry["due"]:
+        then = (
+            "  = {} (a power cycle is due)" if entry["changes"] else "  = {} (needs a power cycle)"
+        )
+        return [head, then.format(entry["wanted"])]
+    return [head, f"  = {entry['wanted']}"]
+
+
+def _labelled(label: str, text: str, width: int) -> list[str]:
+    margin = " " * (_LABEL + 1)
+    first = f"{label:{_LABEL}} "
+    return textwrap.wrap(
+        text,
+        max(width, 40),
+        initial_indent=first,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
