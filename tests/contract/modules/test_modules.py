@@ -13,6 +13,16 @@ import yaml
 from tests.contract.modules.harness import CHECKOUT, MODULES, SECRET, Case, run_cases
 
 CASES = {
+    # Before the Egress that takes an address of it.
+    "antrea_ip_pool": Case(
+        {
+            "name": "contract",
+            "ip_ranges": [{"start": "172.18.181.10", "end": "172.18.181.20"}],
+            "node_selector": {},
+            "subnet": {"gateway": "172.18.181.1", "prefix_length": 24, "vlan": 181},
+        },
+        changes=True,
+    ),
     "antrea_agent": Case({"node": "node1"}),
     "antrea_config": Case(
         {
@@ -23,6 +33,15 @@ CASES = {
     ),
     # No agent runs here, which it tells.
     "antrea_gates": Case({"expected": {"Egress": True}}),
+    "antrea_egress": Case(
+        {
+            "name": "contract",
+            "pool": "contract",
+            "applied_to": {"namespace_selector": {"matchLabels": {"app": "contract"}}},
+            "wait": False,
+        },
+        changes=True,
+    ),
     "antrea_info": Case({"review": True}),
     "audit_report": Case(
         {

@@ -61,6 +61,10 @@ class Cluster:
     def admin(self) -> Client:
         return Client(self.provider.kubeconfig, "test")
 
+    def admin_config(self) -> Path:
+        """Return the kubeconfig of somebody who may do everything."""
+        return self.provider.kubeconfig
+
     def config(self, role: str) -> Path:
         """Write the kubeconfig of a role's service account."""
         accounts = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
@@ -331,6 +335,58 @@ def test_the_audit_token_reads_antreas_settings(clusters: dict[str, Cluster]) ->
     entries = cluster.requests("audit")
     assert [e for e in entries if e.code == 403] == []
     assert [e for e in entries if e.wrote] == []
+
+
+def leaving() -> list[Task]:
+    """What the modules for Egresses write and await: a pool, an Egress of it, both the way back."""
+    pool = {
+        "name": "vlan181",
+        "ip_ranges": [{"start": "172.18.181.10", "end": "172.18.181.20"}],
+        "subnet": {"gateway": "172.18.181.1", "prefix_length": 24, "vlan": 181},
+        "node_selector": {},
+    }
+    egress = {"name": "shop", "applied_to": {"pod_selector": {"matchLabels": {"app": "shop"}}}}
+    of_pool = {**egress, "pool": "vlan181", "wait_timeout": 2, "poll": 0.1}
+    more = [*pool["ip_ranges"], {"cidr": "172.18.181.32/28"}]
+    other = {"pod_selector": {}}
+    return [
+        {"name": "pool", "k8snet.cni.antrea_ip_pool": pool},
+        {"name": "grown", "k8snet.cni.antrea_ip_pool": {**pool, "ip_ranges": more}},
+        # Nobody gives it an address here: what counts is that it may be looked at.
+        {"name": "egress", "k8snet.cni.antrea_egress": of_pool, "failed_when": "not r_egress.plan"},
+        {
+            "name": "widened",
+            "k8snet.cni.antrea_egress": {**of_pool, "applied_to": other, "wait": False},
+        },
+        {"name": "gone", "k8snet.cni.antrea_egress": {"name": "shop", "state": "absent"}},
+        {"name": "drained", "k8snet.cni.antrea_ip_pool": {"name": "vlan181", "state": "absent"}},
+    ]
+
+
+def test_the_audit_token_reads_what_a_pool_must_not_overlap(clusters: dict[str, Cluster]) -> None:
+    cluster = clusters["antrea"]
+    found = cluster.play("audit", leaving()[:1], check=True)
+    assert found["pool"]["changed"]
+    # The Egress needs the pool, which check mode has not made.
+    pool = {**leaving()[0]["k8snet.cni.antrea_ip_pool"], "kubeconfig": str(cluster.admin_config())}
+    cluster.play("audit", [{"name": "made", "k8snet.cni.antrea_ip_pool": pool}])
+    found = cluster.play("audit", leaving()[2:3], check=True)
+    assert found["egress"]["changed"]
+    gone = {"name": "vlan181", "state": "absent", "kubeconfig": str(cluster.admin_config())}
+    cluster.play("audit", [{"name": "unmade", "k8snet.cni.antrea_ip_pool": gone}])
+    entries = cluster.requests("audit")
+    assert [e for e in entries if e.code == 403] == []
+    assert [e for e in entries if e.wrote] == []
+
+
+def test_with_the_remediation_token_a_pool_and_an_egress_come_and_go(
+    clusters: dict[str, Cluster],
+) -> None:
+    cluster = clusters["antrea"]
+    found = cluster.play("remediation", leaving())
+    names = ("pool", "grown", "egress", "widened", "gone", "drained")
+    assert {name: found[name]["changed"] for name in names} == dict.fromkeys(names, True)
+    assert [e for e in cluster.requests("remediation") if e.code == 403] == []
 
 
 def removing() -> list[Task]:

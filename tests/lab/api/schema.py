@@ -5,15 +5,17 @@
 """Structural schemas of CRDs: prune unknown fields, fill in defaults, validate.
 
 Source: k8s.io/apiextensions-apiserver ``pkg/apiserver/schema`` and ``pkg/apiserver/validation``.
-Not here, so not to be relied upon: CEL rules (``x-kubernetes-validations``) and ``format``.
+Not here, so not to be relied upon: CEL rules (``x-kubernetes-validations``), and ``format`` other
+than ipv4, ipv6 and cidr.
 """
 
 from __future__ import annotations
 
 import copy
+import ipaddress
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.lab.api.errors import Cause, Obj
@@ -25,6 +27,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "integer": (int,),
     "number": (int, float),
+}
+_FORMATS: dict[str, Callable[[str], object]] = {
+    "ipv4": ipaddress.IPv4Address,
+    "ipv6": ipaddress.IPv6Address,
+    "cidr": lambda text: ipaddress.ip_network(text, strict=False),
 }
 _META = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
@@ -188,6 +195,19 @@ def _check_string(schema: Obj, value: str, path: str) -> Iterator[Cause]:
     pattern = schema.get("pattern")
     if pattern and not _matches(pattern, value):
         yield _invalid(path, value, f"should match '{pattern}'")
+    kind = schema.get("format")
+    if kind in _FORMATS and not _fits(kind, value):
+        yield _invalid(path, value, f"must be of type {kind}")
+
+
+def _fits(kind: str, value: str) -> bool:
+    """Tell whether a text is an address or a network."""
+    parse = _FORMATS[kind]
+    try:
+        parse(value)
+    except ValueError:
+        return False
+    return kind != "cidr" or "/" in value
 
 
 def _matches(pattern: str, value: str) -> bool:
