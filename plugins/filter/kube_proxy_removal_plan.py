@@ -71,8 +71,11 @@ options:
         description: Whether to go on where the distribution brings kube-proxy back.
         type: bool
       former:
-        description: What the undo bundle of the removal holds, to bring kube-proxy back.
+        description: The undo bundle of the removal that has begun. What it says of Services and Nodes that are gone does not count.
         type: dict
+      without_undo:
+        description: Whether to go on with a removal that has begun and of which there is no undo bundle.
+        type: bool
       width:
         description: Columns of the lines.
         type: int
@@ -88,7 +91,7 @@ RETURN = r"""
 _value:
   description:
     - C(refusals) and C(warnings) (sentences), C(lines) to print, C(advice) (what a person has to do), C(nodes) (Node to what
-      is there and what happens), C(order) and C(hosts) (Nodes and their hosts, in the order of their turns), C(unseen) (Nodes),
+      is there and what happens), C(order) and C(hosts) (Nodes and their hosts, in the order of their turns), C(unseen) (Nodes), C(accepted) (those of them that may be),
       C(settings) for M(k8snet.cni.antrea_config), C(pending) (whether there is anything to do on nodes or objects), and
       C(deletes) (whether the objects go in the end).
   type: dict

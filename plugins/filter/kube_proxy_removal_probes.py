@@ -13,7 +13,7 @@ version_added: 0.2.0
 author:
   - k8snet.cni contributors (@k8snet)
 description:
-  - Takes some Services of each kind, and the NodePorts at the node's own address.
+  - Takes some Services of each kind in each IP family that they have, and the NodePorts at the node's own addresses.
 positional: cluster, host, antrea, api_server
 options:
   _input:
@@ -55,7 +55,7 @@ _value:
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils._plain import plain
-from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_plan as domain
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_probes as domain
 
 
 def kube_proxy_removal_probes(

@@ -161,7 +161,7 @@ kube_proxy:
         ips: {description: All of them., type: list, elements: str, returned: success}
         port: {description: Its port., type: int, returned: success}
     probes:
-      description: Some Services with end points, of each kind, on which it can be seen whether a node serves Services.
+      description: Some Services with ready end points, of each kind, on which it can be seen whether a node serves Services.
       type: list
       elements: dict
       returned: success
@@ -169,9 +169,11 @@ kube_proxy:
         namespace: {description: Its namespace., type: str, returned: success}
         name: {description: Its name., type: str, returned: success}
         cluster_ip: {description: Its first ClusterIP., type: str, returned: success}
+        cluster_ips: {description: "All of them, one of each IP family.", type: list, elements: str, returned: success}
         port: {description: Its first TCP port., type: int, returned: success}
         node_port: {description: "Its NodePort, null without one.", type: int, returned: success}
-        load_balancer: {description: "Its load balancer's address, null without one.", type: str, returned: success}
+        load_balancer: {description: "Its load balancer's first address, null without one.", type: str, returned: success}
+        load_balancers: {description: All of them., type: list, elements: str, returned: success}
     external_ips:
       description: External and load balancers' addresses of Services, each with the Service as namespace/name.
       type: dict

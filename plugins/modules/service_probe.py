@@ -152,7 +152,8 @@ connections:
     error: {description: "Why not, null if it answered.", type: str, returned: success}
 dns:
   description:
-    - For each of O(dns) an entry over UDP and one over TCP, from the node and from pods, named C(DNS over UDP) and C(DNS over TCP).
+    - For each of O(dns) an entry over UDP and one over TCP, from the node and from pods, named C(DNS over UDP) and C(DNS over TCP), with
+      the server behind it from the second one on.
   type: list
   elements: dict
   returned: success
@@ -218,6 +219,10 @@ def address(option: str, text: str) -> words.Address:
         raise ValueError(f"{option}: {error}. Names are not looked up: give the address.") from None
 
 
+def _names(params: dict[str, Any]) -> list[tuple[str, str]]:
+    return domain.dns_names([entry["server"] for entry in params["dns"]])
+
+
 def over_udp(params: dict[str, Any], limits: _probe_dns.Limits) -> list[dict[str, Any]]:
     """Return RV(dns) over UDP. Raises ValueError."""
     questions = [
@@ -226,10 +231,11 @@ def over_udp(params: dict[str, Any], limits: _probe_dns.Limits) -> list[dict[str
     ]
     for question in questions:
         words.dns_question(question.name, 0)
+    names = dict(zip((question.server.text for question in questions), _names(params)))
     answers = _probe_dns.from_host(questions, limits) + _probe_dns.from_pods(questions, limits)
     return [
         {
-            "name": "DNS over UDP",
+            "name": names[answer["server"]][0],
             "address": answer["server"],
             "port": 53,
             **{key: answer[key] for key in ("pod", "ok", "netns", "error")},
@@ -266,8 +272,8 @@ def probe(params: dict[str, Any]) -> dict[str, Any]:
     found["connections"] += _service_probe.from_pods(inside, limits)
     udp = over_udp(params, limits)
     servers = [
-        _service_probe.Target("DNS over TCP", words.address(entry["server"]), 53, entry["name"])
-        for entry in params["dns"]
+        _service_probe.Target(name, words.address(entry["server"]), 53, entry["name"])
+        for entry, (_udp, name) in zip(params["dns"], _names(params))
     ]
     found["dns"] = udp + over_tcp(servers, limits)
     found["problems"] = domain.problems(found)

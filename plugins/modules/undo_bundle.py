@@ -32,7 +32,7 @@ options:
     description:
       - V(present) keeps O(content), unless something is kept already.
       - V(read) returns what is kept, and fails if there is nothing.
-      - V(listed) returns the runs that have something kept.
+      - V(listed) returns the runs that have something kept. What cannot be read is passed over with a warning that names it.
     type: str
     choices: [present, read, listed]
     default: present
@@ -92,7 +92,24 @@ kept_former:
   type: bool
   returned: success
 run_ids:
-  description: The runs that have something kept, null unless O(state=listed).
+  description: The runs that have something kept, readable or not. Null unless O(state=listed).
+  type: list
+  elements: str
+  returned: success
+bundles:
+  description: What is kept and can be read, null unless O(state=listed).
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    run_id: {description: Name of the run., type: str, returned: success}
+    where: {description: Path of the file or name of the Secret., type: str, returned: success}
+    about:
+      description: Of what is kept the texts, numbers and truth values, such as role, cluster and at.
+      type: dict
+      returned: success
+unreadable:
+  description: Why the others cannot be read, null unless O(state=listed).
   type: list
   elements: str
   returned: success
@@ -119,7 +136,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Keep, read or list. Raises BundleError, ClusterError."""
     store = store_of(params)
     if params["state"] == "listed":
-        return _result(run_ids=store.names())
+        return _listed(store)
     run_id: str = params["run_id"]
     problem = check_run_id(run_id)
     if problem:
@@ -152,8 +169,24 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     )
 
 
+def _listed(store: _bundle.Store) -> dict[str, Any]:
+    names, bundles, unreadable = store.names(), [], []
+    for name in names:
+        try:
+            content = store.load(name)
+        except _bundle.BundleError as error:
+            unreadable.append(str(error))
+            continue
+        if content is not None:
+            about = {k: v for k, v in content.items() if isinstance(v, (str, int, float))}
+            bundles.append({"run_id": name, "where": store.where(name), "about": about})
+    return _result(run_ids=names, bundles=bundles, unreadable=unreadable)
+
+
 def _result(**given: Any) -> dict[str, Any]:
-    nothing = {"where": None, "content": None, "digest": None, "run_ids": None}
+    nothing = dict.fromkeys(
+        ("where", "content", "digest", "run_ids", "bundles", "unreadable"), None
+    )
     return {"changed": False, "kept_former": False, **nothing, **given}
 
 
@@ -179,7 +212,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     with failing(module, _bundle.BundleError):
-        module.exit_json(**run(module.params, module.check_mode))
+        result = run(module.params, module.check_mode)
+        for text in result["unreadable"] or ():
+            module.warn(text)
+        module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -161,16 +161,18 @@ def kube_proxy(**changes: Any) -> Obj:
         "labelled": [],
         "services": [],
         "service_cidrs": ["10.96.0.0/12"],
-        "dns": {"ip": DNS_IP, "port": 53},
+        "dns": {"ip": DNS_IP, "ips": [DNS_IP], "port": 53},
         "external_ips": {},
         "probes": [
             {
                 "namespace": "default",
                 "name": "kubernetes",
                 "cluster_ip": CLUSTER_IP,
+                "cluster_ips": [CLUSTER_IP],
                 "port": 443,
                 "node_port": None,
                 "load_balancer": None,
+                "load_balancers": [],
             }
         ],
         "missing_rights": [],

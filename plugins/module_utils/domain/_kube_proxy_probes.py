@@ -39,19 +39,18 @@ def external_ips(services: Iterable[Obj]) -> dict[str, str]:
 
 
 def choose(services: Iterable[Obj], slices: Iterable[Obj]) -> list[Obj]:
-    """Return some Services with end points: kubernetes, some with NodePorts, some without."""
-    lively = {part["service"] for part in slices if part["count"]}
+    """Return some Services with ready end points: kubernetes, some with NodePorts, some without."""
+    lively = {part["service"] for part in slices if part["ready"]}
     plain: list[Obj] = []
     opened: list[Obj] = []
     first: list[Obj] = []
     for service in sorted(services, key=lambda s: (str(s["namespace"]), str(s["name"]))):
         named = (service["namespace"], service["name"])
-        address = next(iter(service["ips"]), "None")
-        if not service["tcp"] or address == "None" or service["proxied"]:
+        if not service["tcp"] or "None" in (service["ips"] or ["None"]) or service["proxied"]:
             continue
         if named != _FIRST and named not in lively:
             continue
-        found = _probe(service, address)
+        found = _probe(service)
         if named == _FIRST:
             first.append(found)
         elif found["node_port"] or found["load_balancer"]:
@@ -61,13 +60,15 @@ def choose(services: Iterable[Obj], slices: Iterable[Obj]) -> list[Obj]:
     return [*first, *opened[:_OF_EACH], *plain[:_OF_EACH]]
 
 
-def _probe(service: Obj, address: str) -> dict[str, Any]:
+def _probe(service: Obj) -> dict[str, Any]:
     port, node_port = service["tcp"]
     return {
         "namespace": service["namespace"],
         "name": service["name"],
-        "cluster_ip": address,
+        "cluster_ip": service["ips"][0],
+        "cluster_ips": list(service["ips"]),
         "port": port,
         "node_port": node_port,
         "load_balancer": next(iter(service["balanced"]), None),
+        "load_balancers": list(service["balanced"]),
     }

@@ -42,16 +42,21 @@ def trim_service(obj: Obj) -> Obj:
 
 
 def trim_slice(obj: Obj) -> Obj | None:
-    """Return Service, address family and addresses' count of an EndpointSlice, None for others."""
+    """Return Service, address family and end points' counts of an EndpointSlice, None for others.
+
+    ``ready``: those that are not known to be unready.
+    """
     meta = obj["metadata"]
     service = (meta.get("labels") or {}).get(SERVICE_NAME)
     if not service:
         return None
-    count = len(obj.get("endpoints") or ())
+    points = obj.get("endpoints") or ()
+    unready = [p for p in points if (p.get("conditions") or {}).get("ready") is False]
     return {
         "service": (meta.get("namespace"), service),
         "family": obj.get("addressType"),
-        "count": count,
+        "count": len(points),
+        "ready": len(points) - len(unready),
     }
 
 

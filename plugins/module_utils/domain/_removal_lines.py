@@ -74,6 +74,7 @@ def _table(plan: Obj) -> list[str]:
         node = plan["nodes"][name]
         role = "control plane" if node["control_plane"] else "worker"
         rows.append((name, role, _then(node, plan["state"])))
+    rows += [(name, "unseen", _unseen(plan, name)) for name in plan["unseen"]]
     shown = rows[: _MOST_NODES + 1]
     wide = [max(len(row[i]) for row in shown) for i in range(2)]
     made = [f"{a:{wide[0]}}  {b:{wide[1]}}  {c}" for a, b, c in shown]
@@ -88,6 +89,12 @@ def _then(node: Obj, state: str) -> str:
     if not node["changes"]:
         return "is free of kube-proxy"
     return f"{node['goes']} go" if node["goes"] else "its pod goes; nothing is left there"
+
+
+def _unseen(plan: Obj, name: str) -> str:
+    if plan["state"] == "absent":
+        return "keeps its kube-proxy" if plan["present"] else "stays as it is"
+    return "nobody waits for it" if name in plan["accepted"] else "kube-proxy is awaited there"
 
 
 def _labelled(label: str, text: str, width: int) -> list[str]:

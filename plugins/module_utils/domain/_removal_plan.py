@@ -10,8 +10,8 @@ import re
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_lines as words
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_return as back
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_rules as rules
-from ansible_collections.k8snet.cni.plugins.module_utils.domain import _service_probe
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_decision import names_of
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
     NOT_LINUX,
@@ -20,10 +20,15 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
     View,
     match,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._removal_probes import (
+    probes,
+    routed,
+)
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._secondary_decision import (
     unready,
     unseen,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._version import VERSION
 
 Obj = dict[str, Any]
 PRESENT, ABSENT = "present", "absent"
@@ -32,66 +37,34 @@ GATEWAY = "antrea-gw0"
 _OTHERS = ("nodes", "antreanodeconfigs")
 
 
-def ways(kube_proxy: Obj, antrea: Obj, asked: str) -> Obj:
-    """Return ``{url, api, reach}``: the override, whether it can be asked, and whose ways count."""
-    url = rules.override_of(antrea, asked)
-    try:
-        host = [_service_probe.api_server(url).host]
-    except ValueError:
-        host = []
-    return {"url": url, "api": bool(host), "reach": routed(kube_proxy) + host}
-
-
-def probes(kube_proxy: Obj, cluster: Obj, host: Obj) -> Obj:
-    """Return what a node is asked: ``{connections, dns}``, for service_probe.
-
-    ``host``: as `_nodes.match` takes it, visited or not. NodePorts are asked at its own address.
-    """
-    views = [view for view in match([host], cluster["nodes"]).views if view.host and view.node]
-    address = next(iter((views[0].node or {}).get("internal_ips") or ()), None) if views else None
-    connections = []
-    for entry in kube_proxy.get("probes") or ():
-        name, port = f"{entry['namespace']}/{entry['name']}", entry["port"]
-        connections.append({"name": name, "address": entry["cluster_ip"], "port": port})
-        if entry["load_balancer"]:
-            there = {"address": entry["load_balancer"], "port": port}
-            connections.append({"name": f"{name} (LoadBalancer)", **there})
-        if entry["node_port"] and address:
-            here = {"address": address, "port": entry["node_port"]}
-            connections.append({"name": f"{name} (NodePort {entry['node_port']})", **here})
-    dns = kube_proxy.get("dns")
-    return {"connections": connections, "dns": [{"server": dns["ip"]}] if dns else []}
-
-
-def routed(kube_proxy: Obj) -> list[str]:
-    """Return Services' addresses whose way tells who serves them."""
-    first = [entry["cluster_ip"] for entry in kube_proxy.get("probes") or ()][:1]
-    dns = kube_proxy.get("dns")
-    return first + ([dns["ip"]] if dns else [])
-
-
 def decide(cluster: Obj, antrea: Obj, kube_proxy: Obj, hosts: list[Obj], options: Obj) -> Obj:
     """Return what may be done, and how: the keys below and in the filter of the role.
 
     ``hosts``: as `_nodes.match` takes them, each with ``probe`` (of service_probe) and ``rules``
     (of kube_proxy_rules in check mode), ``probe_error`` and ``rules_error`` where one failed.
     ``options``: state, api_server, canary, control_planes (names of Nodes), accept_unseen,
-    accept_services, override_owner, override_distribution, former (of the undo bundle), width.
+    accept_services, override_owner, override_distribution, without_undo, former (the undo
+    bundle), width.
     """
     scope = match(hosts, cluster["nodes"])
     barred, warnings = _bars(antrea, scope, options)
     refusals = barred + _forbidden(antrea, kube_proxy)
-    if not antrea["installed"] or antrea["config_map"] is None:
+    readable = antrea["installed"] and antrea["config_map"] is not None
+    if not readable and options["state"] == ABSENT:
         return _refused(refusals, options)
+    former = options.get("former") or {}
     views = {view.name: view for view in scope.views if view.state == VISITED and view.node}
     plan: Obj = {
         "state": options["state"],
-        "mode": kube_proxy.get("mode") or "iptables",
+        "collection": VERSION,
+        "antrea": bool(readable),
+        "mode": back.mode(kube_proxy, former if options["state"] == PRESENT else {}),
         "version": antrea["version"],
         "gateway": _gateway(antrea),
         "distribution": kube_proxy["distribution"],
         "present": kube_proxy["present"],
         "unseen": _left(scope),
+        "accepted": sorted(set(_left(scope)) & names_of(options.get("accept_unseen"))),
         "override": rules.override_of(antrea, str(options.get("api_server") or "")),
         "refusals": refusals,
         "warnings": warnings,
@@ -110,7 +83,10 @@ def decide(cluster: Obj, antrea: Obj, kube_proxy: Obj, hosts: list[Obj], options
     if plan["state"] == ABSENT:
         _judge_removal(plan, views, antrea, kube_proxy, options)
     else:
-        _judge_return(plan, kube_proxy, options)
+        _judge_return(plan, kube_proxy, former)
+        warnings += back.words(
+            former, [node["name"] for node in cluster["nodes"]], _services(plan["nodes"])
+        )
     plan["lines"] = words.lines(plan, int(options.get("width") or 100))
     return plan
 
@@ -124,10 +100,9 @@ def _bars(antrea: Obj, scope: Scope, options: Obj) -> tuple[list[str], list[str]
     known = accepted & set(_left(scope))
     agents = [agent for agent in antrea["agents"] if agent["node"] not in known]
     found = unready({**antrea, "agents": agents}, options) + unseen(scope, accepted)
-    if options["state"] == PRESENT and antrea["installed"] and antrea["config_map"] is not None:
+    if options["state"] == PRESENT:
         return [], found
-    vain = rules.proxy_problems(antrea) if options["state"] == ABSENT else []
-    return found + vain, []
+    return found + rules.proxy_problems(antrea), []
 
 
 def _refused(refusals: list[str], options: Obj) -> Obj:
@@ -176,19 +151,17 @@ def _title(entry: Obj) -> str:
 
 
 def _settings(plan: Obj, antrea: Obj, options: Obj) -> Obj:
-    """Return what antrea_config is asked for; the override is kept on the way back."""
+    """Return what antrea_config is asked for."""
     if plan["state"] == ABSENT:
         where = {"kubeAPIServerOverride": plan["override"]}
         return {"agent": {**where, "antreaProxy": {"proxyAll": True}}, "controller": dict(where)}
-    return back_settings(options.get("former") or {})
+    return back.settings((options.get("former") or {}) if plan["antrea"] else {})
 
 
-def back_settings(former: Obj) -> Obj:
-    """Return what antrea_config is asked for when kube-proxy is back. ``former``: of the bundle."""
-    if not former:
-        return {"agent": {}, "controller": {}}
-    proxy_all = (former.get("antrea_proxy") or {}).get("proxyAll")
-    return {"agent": {"antreaProxy": {"proxyAll": proxy_all}}, "controller": {}}
+def _services(nodes: dict[str, Obj]) -> set[str]:
+    """Return the Services that are asked somewhere, as namespace/name."""
+    asked = [entry for node in nodes.values() for entry in node["probes"]["connections"]]
+    return {entry["name"].split(" ", maxsplit=1)[0] for entry in asked}
 
 
 def _node(view: View, plan: Obj, kube_proxy: Obj) -> Obj:
@@ -283,6 +256,9 @@ def _judge_removal(
     plan["deletes"] = bool(kube_proxy["objects"]) and not plan["unseen"]
     changing = any(node["changes"] for node in plan["nodes"].values())
     plan["pending"] = changing or plan["deletes"]
+    lost = back.refusal(kube_proxy, options.get("former") or {})
+    if lost and plan["pending"] and not options.get("without_undo"):
+        refusals.append(lost)
 
 
 def _sentence(text: Any) -> str:
@@ -290,15 +266,15 @@ def _sentence(text: Any) -> str:
     return f"{said[:1].upper()}{said[1:]}."
 
 
-def _judge_return(plan: Obj, kube_proxy: Obj, options: Obj) -> None:
-    former = (options.get("former") or {}).get("kube_proxy")
-    if not kube_proxy["present"] and not former:
+def _judge_return(plan: Obj, kube_proxy: Obj, former: Obj) -> None:
+    if not kube_proxy["present"] and not back.holds_daemonset(former):
         plan["refusals"].append(
-            "kube-proxy's objects are gone, and no undo bundle was found that holds them. Name its "
-            "folder in k8snet_undo_dir, or roll back by k8snet.cni.rollback -e k8snet_run_id=RUN."
+            "kube-proxy's DaemonSet is gone, and no undo bundle was found that holds it. Name its "
+            "folder in k8snet_undo_dir, roll back by k8snet.cni.rollback -e k8snet_run_id=RUN, or "
+            "make it anew: kubeadm init phase addon kube-proxy."
         )
-    daemonset = kube_proxy.get("daemonset") or {}
-    back = not kube_proxy["present"] or bool(kube_proxy["labelled"])
+    for node in plan["nodes"].values():
+        node["answered"] = back.answered(node, former)
     plan["deletes"] = False
-    plan["restores"] = back or bool(daemonset.get("node_affinity_removed"))
+    plan["restores"] = bool(back.begun(kube_proxy))
     plan["pending"] = plan["restores"]

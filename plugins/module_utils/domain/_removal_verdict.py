@@ -44,7 +44,8 @@ def _unanswered(node: Obj, probe: Obj) -> Iterator[str]:
     for entry in [*probe["connections"], *probe["dns"]]:
         if entry["ok"] is False and [entry["name"], bool(entry["pod"])] in node["answered"]:
             where = "a pod" if entry["pod"] else "the node"
-            at = f"{entry['address']}:{entry['port']}"
+            host = f"[{entry['address']}]" if ":" in entry["address"] else entry["address"]
+            at = f"{host}:{entry['port']}"
             yield f"{entry['name']} ({at}) does not answer {where}: {entry['error']}"
 
 

@@ -57,6 +57,12 @@ def mode_of(said: str) -> str | None:
     return mode if mode in MODES else None
 
 
+def dns_names(servers: list[str]) -> list[tuple[str, str]]:
+    """Return what a question to each server is called, over UDP and over TCP."""
+    more = [""] + [f" at {server}" for server in servers[1:]]
+    return [(f"DNS over UDP{at}", f"DNS over TCP{at}") for at, _server in zip(more, servers)]
+
+
 def problems(found: dict[str, Any]) -> list[str]:
     """Return each thing that does not answer, in a sentence."""
     said = []

@@ -107,6 +107,20 @@ def test_a_bundle_that_does_not_exist_is_told(place: Any) -> None:
         run(place, state="read")
 
 
+def test_what_is_kept_is_listed_with_what_it_is_about(place: Any) -> None:
+    about = {"role": "a", "cluster": "uid", "at": "2026-01-01T00:00:00Z", "fresh": True}
+    run(place, content={**about, **CONTENT})
+    run(place, run_id="older", content=CONTENT)
+    found = run(place, state="listed")
+    assert [(b["run_id"], b["about"]) for b in found["bundles"]] == [
+        ("night-1", about),
+        ("older", {}),
+    ]
+    assert found["bundles"][0]["where"] == run(place, state="read")["where"]
+    assert found["unreadable"] == []
+    assert run(place)["bundles"] is None
+
+
 @pytest.mark.parametrize("run_id", ["../x", "A", "", "a/b"])
 def test_a_name_that_leads_elsewhere_is_refused(place: Any, run_id: str) -> None:
     with pytest.raises(BundleError, match="run_id"):
@@ -160,6 +174,18 @@ def test_a_damaged_file_is_told_and_kept(tmp_path: Path, text: str) -> None:
         with pytest.raises(BundleError, match="no JSON object"):
             run(files(tmp_path), state=state)
     assert where.read_text() == text
+
+
+@pytest.mark.parametrize("text", ["", "{", "\xff", "[]"])
+def test_a_damaged_file_keeps_no_other_from_being_listed(tmp_path: Path, text: str) -> None:
+    run(files(tmp_path))
+    broken = Path(run(files(tmp_path), run_id="broken")["where"])
+    broken.write_text(text, encoding="latin-1")
+    found = run(files(tmp_path), state="listed")
+    assert found["run_ids"] == ["broken", "night-1"]
+    assert [b["run_id"] for b in found["bundles"]] == ["night-1"]
+    (why,) = found["unreadable"]
+    assert str(broken) in why
 
 
 def test_a_write_that_is_cut_off_leaves_no_bundle(

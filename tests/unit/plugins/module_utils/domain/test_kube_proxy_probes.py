@@ -10,7 +10,9 @@ from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_proxy_probes as domain
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_proxy_services import (
+    SERVICE_NAME,
     trim_service,
+    trim_slice,
 )
 
 
@@ -24,7 +26,9 @@ def service(name: str, ip: str, labels: Any = None, **spec: Any) -> dict[str, An
 
 
 def lively(*names: str) -> list[dict[str, Any]]:
-    return [{"service": ("default", name), "family": "IPv4", "count": 1} for name in names]
+    meta = [{"name": n, "namespace": "default", "labels": {SERVICE_NAME: n}} for n in names]
+    # Whose condition nobody tells counts as ready.
+    return [trim_slice({"metadata": m, "endpoints": [{}]}) or {} for m in meta]
 
 
 def test_some_of_each_kind_that_have_end_points() -> None:
@@ -48,9 +52,11 @@ def test_some_of_each_kind_that_have_end_points() -> None:
         "namespace": "default",
         "name": "kubernetes",
         "cluster_ip": "10.96.0.1",
+        "cluster_ips": ["10.96.0.1"],
         "port": 443,
         "node_port": None,
         "load_balancer": None,
+        "load_balancers": [],
     }
     assert found[1]["node_port"] == 30080
 
@@ -62,3 +68,23 @@ def test_addresses_that_are_services() -> None:
     ]
     assert domain.external_ips(services) == {"192.0.2.1": "default/a", "192.0.2.2": "default/b"}
     assert domain.choose(services, lively("b"))[0]["load_balancer"] == "192.0.2.2"
+
+
+def test_end_points_that_are_not_ready_are_none() -> None:
+    slices = lively("a", "b")
+    slices[0].update(trim_slice(unready("a")) or {})
+    services = [service("a", "10.96.0.1"), service("b", "10.96.0.2")]
+    assert [entry["name"] for entry in domain.choose(services, slices)] == ["b"]
+
+
+def unready(name: str) -> dict[str, Any]:
+    meta = {"namespace": "default", "labels": {SERVICE_NAME: name}}
+    return {"metadata": meta, "endpoints": [{"conditions": {"ready": False}}]}
+
+
+def test_each_address_of_a_dual_stack_service_is_kept() -> None:
+    both = ["10.96.0.7", "fd00:10:96::7"]
+    ingress = [{"ip": "192.0.2.2"}, {"ip": "2001:db8::2"}]
+    found = domain.choose([service("a", both[0], clusterIPs=both, ingress=ingress)], lively("a"))
+    assert found[0]["cluster_ips"] == both
+    assert found[0]["load_balancers"] == ["192.0.2.2", "2001:db8::2"]

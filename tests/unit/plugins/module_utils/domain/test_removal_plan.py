@@ -13,9 +13,6 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.k8snet.cni.plugins.filter.kube_proxy_removal_plan import (
     kube_proxy_removal_plan,
 )
-from ansible_collections.k8snet.cni.plugins.filter.kube_proxy_removal_probes import (
-    kube_proxy_removal_probes,
-)
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_rules as rules
 
 from tests.unit import removal_world as world
@@ -298,43 +295,6 @@ def test_an_old_kubelets_chains_are_no_residue() -> None:
     names = ("node1", "node2")
     assert not world.decide(hosts, names=names, proxy_says=proxy, kubelet="v1.26.9")["pending"]
     assert world.decide(hosts, names=names, proxy_says=proxy, kubelet="v1.27.0")["pending"]
-
-
-def test_the_way_back() -> None:
-    former = {"kube_proxy": {"objects": []}, "antrea_proxy": {"proxyAll": None}}
-    gone = world.kube_proxy(present=False, daemonset=None, objects=[])
-    plan = world.decide(state="present", proxy_says=gone)
-    assert "no undo bundle was found" in said(plan)
-    plan = world.decide(state="present", proxy_says=gone, former=former)
-    assert (plan["refusals"], plan["pending"], plan["restores"]) == ([], True, True)
-    assert plan["settings"] == {"agent": {"antreaProxy": {"proxyAll": None}}, "controller": {}}
-    there = world.kube_proxy()
-    assert not world.decide(state="present", proxy_says=there, former=former)["pending"]
-    there["labelled"] = ["node2"]
-    assert world.decide(state="present", proxy_says=there, former=former)["pending"]
-    # Neither an owner nor a distribution that brings it back bars the way back.
-    there.update(supported=False, reason="x", remedy="y")
-    assert world.decide(state="present", proxy_says=there, former=former)["refusals"] == []
-
-
-def test_what_a_node_is_asked() -> None:
-    proxy = world.kube_proxy()
-    web = {"namespace": "default", "name": "web", "cluster_ip": "10.96.0.80", "port": 80}
-    proxy["probes"].append({**web, "node_port": 30080, "load_balancer": "192.0.2.9"})
-    both = world.cluster("node1", "node2")
-    asked = kube_proxy_removal_probes(proxy, both, world.host("node2"), world.antrea())
-    assert [(c["name"], c["address"], c["port"]) for c in asked["connections"]] == [
-        ("default/kubernetes", "10.96.0.1", 443),
-        ("default/web", "10.96.0.80", 80),
-        ("default/web (LoadBalancer)", "192.0.2.9", 80),
-        ("default/web (NodePort 30080)", "10.160.1.22", 30080),
-    ]
-    assert asked["dns"] == [{"server": world.DNS_IP}]
-    assert (asked["url"], asked["api"]) == (world.URL, True)
-    assert asked["reach"] == [world.CLUSTER_IP, world.DNS_IP, "10.160.1.1"]
-    bad = kube_proxy_removal_probes(proxy, both, {}, world.antrea(), "https://a/")
-    assert (bad["api"], bad["reach"]) == (False, [world.CLUSTER_IP, world.DNS_IP])
-    assert "connections" not in bad
 
 
 def test_kubeadms_configuration_is_told() -> None:
