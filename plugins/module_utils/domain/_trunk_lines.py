@@ -30,8 +30,8 @@ def _what(plan: Obj) -> str:
         return "The lines of the VMs' NICs become what they were before the run."
     vlans = ("VLAN " if len(plan["vlans"]) == 1 else "VLANs ") + ", ".join(map(str, plan["vlans"]))
     if plan["state"] == "present":
-        return f"{vlans} reaches the nodes with its tag, by trunks in the lines of their VMs' NICs"
-    return f"{vlans} is taken off trunks in the lines of the nodes' VMs' NICs"
+        return f"The nodes get {vlans} with its tag, by trunks in the lines of their VMs' NICs"
+    return f"The nodes lose {vlans}: it is taken out of trunks in the lines of their VMs' NICs"
 
 
 def _order(plan: Obj) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.lab.api import auth, builtin, discovery, objects, rbac
+from tests.lab.api import auth, builtin, discovery, evictions, objects, rbac
 from tests.lab.api.errors import ApiError, Obj, forbidden, method_not_allowed, no_such_path
 from tests.lab.api.reads import Reads
 from tests.lab.api.resources import Registry, Resource
@@ -64,7 +64,7 @@ class Service:
         if found is None or (found.namespaced and ask.name and not ask.namespace):
             raise no_such_path()
         known = (found.status and ask.subresource == "status") or (
-            found.key == auth.ACCOUNTS and ask.subresource == "token"
+            (found.key, ask.subresource) in ((auth.ACCOUNTS, "token"), (evictions.PODS, "eviction"))
         )
         if ask.subresource and not known:
             raise no_such_path()
@@ -79,6 +79,12 @@ class Service:
             if ask.verb != "create":
                 raise method_not_allowed()
             return 201, self.users.issue(request), []
+        if ask.subresource == "eviction":
+            if ask.verb != "create":
+                raise method_not_allowed()
+            evictions.check(self.store, request)
+            self.writes.delete(evictions.bare(request), resource)
+            return 201, evictions.DONE, []
         if resource.create_only:
             if ask.verb != "create":
                 raise method_not_allowed()

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook proxmox_vlan_trunk: a VLAN that the hypervisor keeps from a node, and its ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.proxmox_vlan_trunk.world import NODE, PODS, VLAN, World
+
+pytestmark = pytest.mark.lab
+
+LINE = "nodes/pve1/qemu/102/config"
+
+
+def test_a_missing_trunk_is_added_and_the_gateway_answers(world: World) -> None:
+    world.pod()
+    former, before = world.vm.config["net0"], world.state()
+    check = world.run("--check", "--diff")
+    assert check.code == 0, check.said
+    check.has("Nothing was changed: this was check mode.")
+    assert world.state() == before
+
+    done = world.run("-vvv")
+    assert done.code == 0, done.said
+    done.has("The lines are as wanted, and every gateway answers.")
+    assert f"  - {former}\n  + {former},trunks={VLAN}\n" in done.task("Show the plan")
+    assert world.vm.config["net0"] == f"{former},trunks={VLAN}"
+    assert world.api.written() == [("PUT", LINE)]
+    assert (world.there(f"{PODS}/web"), world.cordoned(), world.locked()) == (False,) * 3
+
+    again = world.run("--diff")
+    assert (again.code, again.changed) == (0, 0), again.said
+    assert world.api.written() == [("PUT", LINE)]
+
+
+def test_a_bridge_that_is_not_vlan_aware_is_refused(world: World) -> None:
+    world.api.bridges[0].pop("bridge_vlan_aware")
+    before = world.state()
+    run = world.run()
+    assert run.code != 0
+    run.has("Nothing was changed.", "bridge vmbr0 of Proxmox node pve1 is not VLAN-aware")
+    assert world.state() == before
+
+
+def test_another_vms_nic_is_refused(world: World) -> None:
+    before = world.state()
+    run = world.run(vms={NODE: {"vmid": 101}})
+    assert run.code != 0
+    run.has("Nothing was changed.", f"{NODE}: net0 of VM 101 has MAC")
+    assert world.state() == before
+
+
+@pytest.mark.full
+def test_check_shows_what_is_done_then_and_the_bundle_takes_it_back(world: World) -> None:
+    former = world.vm.config["net0"]
+    check = world.run("--check", "--diff")
+    done = world.run("--diff")
+    assert done.code == 0, done.said
+    assert check.task("Show the plan") == done.task("Show the plan")
+    back = world.rollback()
+    assert back.code == 0, back.said
+    assert world.vm.config["net0"] == former
+    assert (world.cordoned(), world.locked()) == (False, False)
+    again = world.rollback()
+    assert again.code == 0, again.said
+    assert world.api.written() == [("PUT", LINE)] * 2
+
+
+@pytest.mark.full
+def test_a_line_that_waits_is_told_and_the_vm_is_switched_only_when_asked(world: World) -> None:
+    world.vm.held = True
+    run = world.run()
+    assert run.code == 0, run.said
+    run.has("wait for a power cycle", "VM 102 needs a power cycle")
+    assert "trunks" not in world.vm.config["net0"]
+    assert world.api.written() == [("PUT", LINE)]
+
+    done = world.run(power_cycle="when_due")
+    assert done.code == 0, done.said
+    done.has("The lines are as wanted, and every gateway answers.")
+    status = "nodes/pve1/qemu/102/status"
+    switched = [("POST", f"{status}/shutdown"), ("POST", f"{status}/start")]
+    assert world.api.written() == [("PUT", LINE), *switched]
+    assert (world.vm.pending, world.cordoned(), world.locked()) == ({}, False, False)
+    again = world.run(power_cycle="when_due")
+    assert (again.code, again.changed) == (0, 0), again.said
+
+
+@pytest.mark.full
+def test_a_disruption_budget_keeps_the_node_as_it_is(world: World) -> None:
+    world.pod(allowed=0)
+    run = world.run(drain_timeout=2)
+    assert run.code != 0
+    run.has("violate the pod's disruption budget", "kubectl get pdb -A")
+    assert world.api.written() == []
+    assert (world.there(f"{PODS}/web"), world.cordoned(), world.locked()) == (True, False, False)
+
+
+@pytest.mark.full
+def test_a_node_that_does_not_answer_gets_its_line_back(world: World) -> None:
+    former = world.vm.config["net0"]
+    world.wire.cuts = {VLAN}
+    run = world.run(timeout=8)
+    assert run.code != 0
+    run.has(f"Its line is as it was, and {NODE} takes pods as before.")
+    assert world.vm.config["net0"] == former
+    assert world.api.written() == [("PUT", LINE)] * 2
+    assert (world.cordoned(), world.locked()) == (False, False)
+
+
+@pytest.mark.full
+def test_a_token_that_may_not_write_leaves_the_node_as_it_was(world: World) -> None:
+    why = "Permission check failed (/vms/102, VM.Config.Network)"
+    world.api.denied["PUT", "nodes/{node}/qemu/{vmid}/config"] = why
+    former = world.vm.config["net0"]
+    run = world.run()
+    assert run.code != 0
+    run.has(why)
+    assert world.vm.config["net0"] == former
+    assert not world.locked()
+
+
+@pytest.mark.full
+def test_a_vlan_is_taken_off_again(world: World) -> None:
+    former = world.vm.config["net0"]
+    world.vm.config["net0"] = f"{former},trunks=180-182"
+    world.scene.lab.trunk(NODE, [180, 181, 182])
+    run = world.run(state="absent")
+    assert run.code == 0, run.said
+    assert world.vm.config["net0"] == f"{former},trunks=180;182"
+    again = world.run(state="absent")
+    assert (again.code, again.changed) == (0, 0), again.said

@@ -1,0 +1,390 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A double of Proxmox's API: the part that reads VMs, writes a NIC's line, and switches them.
+
+Over TLS and with a token, as strict as the real one: unknown parameters, lines that its schema
+refuses, a wrong digest and a locked VM are errors. A line that is written is sorted, and applied at
+once, unless the VM is `held`: then it is pending until the VM was off. What it does to the world is
+told to a `Wire`.
+
+Source: qemu-server ``src/PVE/API2/Qemu.pm``, ``src/PVE/QemuServer/Network.pm``; pve-common
+``src/PVE/JSONSchema.pm``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tests.lab.api import tls
+
+Obj = dict[str, Any]
+NODE = "pve1"
+_CLONE_NEWNET = 0x40000000
+_MODELS = "e1000|e1000e|ne2k_pci|rtl8139|virtio|vmxnet3"
+_CHECKS = {
+    "model": _MODELS,
+    "macaddr": r"(?i:[0-9a-f][02468ace](:[0-9a-f]{2}){5})",
+    "bridge": r"[a-zA-Z][\w.-]{0,14}",
+    "queues": r"\d|[1-5]\d|6[0-4]",
+    "rate": r"\d+(\.\d+)?",
+    "tag": r"[1-9]\d{0,2}|[1-3]\d{3}|40[0-8]\d|409[0-4]",
+    "trunks": r"\d+(-\d+)?(;\d+(-\d+)?)*",
+    "firewall": "[01]",
+    "link_down": "[01]",
+    "mtu": r"\d{1,5}",
+}
+#: Ways that are served, and their parameters.
+_ROUTES = {
+    ("GET", "version"): (),
+    ("GET", "nodes"): (),
+    ("GET", "cluster/resources"): ("type",),
+    ("GET", "nodes/{node}/qemu"): ("full",),
+    ("GET", "nodes/{node}/network"): ("type",),
+    ("GET", "nodes/{node}/qemu/{vmid}/config"): ("current",),
+    ("PUT", "nodes/{node}/qemu/{vmid}/config"): ("digest", "net0", "net1", "net2", "net3"),
+    ("GET", "nodes/{node}/qemu/{vmid}/pending"): (),
+    ("GET", "nodes/{node}/qemu/{vmid}/status/current"): (),
+    ("POST", "nodes/{node}/qemu/{vmid}/status/shutdown"): ("timeout", "forceStop"),
+    ("POST", "nodes/{node}/qemu/{vmid}/status/start"): (),
+    ("GET", "nodes/{node}/tasks/{upid}/status"): (),
+}
+
+
+class Refused(Exception):
+    """An error of the API: HTTP code, reason, and what is wrong with which parameter."""
+
+    def __init__(self, code: int, reason: str, errors: dict[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.code, self.reason, self.errors = code, reason, errors or {}
+
+
+class Wire:
+    """What a VM's state does to the world; nothing unless a test says otherwise."""
+
+    def plug(self, vm: Vm, net: str, options: dict[str, str]) -> None:
+        """A NIC's port gets what its line says."""
+
+    def stop(self, vm: Vm) -> None:
+        """The VM is shut down; returns when it is off."""
+
+    def start(self, vm: Vm) -> None:
+        """The VM is started."""
+
+
+@dataclass
+class Vm:
+    """One VM. ``held``: changes wait for a power cycle."""
+
+    vmid: int
+    name: str
+    config: dict[str, str]
+    status: str = "running"
+    held: bool = False
+    pending: dict[str, str] = field(default_factory=dict)
+
+
+def read_line(text: str) -> dict[str, str]:
+    """Return the options of a line, or raise as the real one's schema does."""
+    found: dict[str, str] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals:
+            key, value = "model", part
+        elif re.fullmatch(_MODELS, key):
+            found["model"], key = key, "macaddr"
+        if key in found and key != "model":
+            raise Refused(400, "Parameter verification failed.", {"net": f"duplicate key {key}"})
+        if key not in _CHECKS or not re.fullmatch(_CHECKS[key], value):
+            raise Refused(400, "Parameter verification failed.", {"net": f"invalid format: {part}"})
+        found[key] = value
+    if "model" not in found:
+        raise Refused(400, "Parameter verification failed.", {"net": "missing model"})
+    return found
+
+
+def print_line(options: dict[str, str]) -> str:
+    """Return the line as the real one writes it: the model with its MAC, the rest sorted."""
+    rest = sorted(key for key in options if key not in ("model", "macaddr"))
+    first = f"{options['model']}={options.get('macaddr', 'BC:24:11:00:00:01')}"
+    return ",".join([first, *(f"{key}={options[key]}" for key in rest)])
+
+
+def vlans_of(options: dict[str, str]) -> list[int]:
+    """Return what passes tagged, by the list of trunks."""
+    found: list[int] = []
+    for item in filter(None, options.get("trunks", "").split(";")):
+        low, _dash, high = item.partition("-")
+        found += range(int(low), int(high or low) + 1)
+    return found
+
+
+class Proxmox:
+    """The double; ``with Proxmox(folder, vms) as api`` serves. ``bridges``: of its one node.
+
+    ``denied``: (method, route) -> reason of a 403. ``requests``: (method, path, parameters).
+    """
+
+    user, token_id, secret = "ops@pve", "k8snet", "3f1d5b1e-very-secret-c0ffee"
+
+    def __init__(self, folder: Path, vms: list[Vm], wire: Wire | None = None) -> None:
+        self.folder = folder
+        self.vms = {vm.vmid: vm for vm in vms}
+        self.wire = wire or Wire()
+        aware: Obj = {"iface": "vmbr0", "type": "bridge", "active": 1, "bridge_vlan_aware": 1}
+        self.bridges: list[Obj] = [aware, {"iface": "eno1", "type": "eth", "active": 1}]
+        self.denied: dict[tuple[str, str], str] = {}
+        self.requests: list[tuple[str, str, dict[str, str]]] = []
+        self._tasks: dict[str, Obj] = {}
+        self._lock = threading.RLock()
+        self._server: ThreadingHTTPServer | None = None
+
+    # -- serving ----------------------------------------------------------------------------------
+
+    def start(self, address: str = "127.0.0.1", inside: int | None = None) -> Proxmox:
+        """Serve, in the network of process ``inside`` if one is given."""
+        tls.make(self.folder, [address])
+        failed: list[BaseException] = []
+        ready = threading.Event()
+
+        def serve() -> None:
+            try:
+                if inside is not None:
+                    _enter(inside)
+                self._server = ThreadingHTTPServer((address, 0), _handler(self))
+                context = tls.server_context(self.folder)
+                self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            except BaseException as error:
+                failed.append(error)
+                return
+            finally:
+                ready.set()
+            self._server.serve_forever(0.05)
+
+        threading.Thread(target=serve, daemon=True).start()
+        ready.wait()
+        if failed:
+            raise failed[0]
+        return self
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        return int(self._server.server_address[1])
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.crt"
+
+    def written(self) -> list[tuple[str, str]]:
+        """Return each request that writes: method and path."""
+        return [(method, path) for method, path, _parameters in self.requests if method != "GET"]
+
+    # -- answers ----------------------------------------------------------------------------------
+
+    def answer(self, method: str, uri: str, token: str, body: str) -> Any:
+        """Return the data of one request. Raises Refused."""
+        if token != f"PVEAPIToken={self.user}!{self.token_id}={self.secret}":
+            raise Refused(401, "invalid token value!")
+        url = urlsplit(uri)
+        path = unquote(url.path).removeprefix("/api2/json/").strip("/")
+        given = dict(parse_qsl(url.query if method == "GET" else body, keep_blank_values=True))
+        route, found = _match(method, path)
+        if (method, route) in self.denied:
+            raise Refused(403, self.denied[method, route])
+        odd = [key for key in given if key not in _ROUTES[method, route]]
+        if odd:
+            why = "property is not defined in schema and the schema does not allow additional ones"
+            raise Refused(400, "Parameter verification failed.", dict.fromkeys(odd, why))
+        if found.get("node", NODE) != NODE:
+            raise Refused(595, "No route to host")
+        with self._lock:
+            self.requests.append((method, path, given))
+            words = "_".join(part for part in route.split("/") if not part.startswith("{"))
+            ask: Callable[[dict[str, str], dict[str, str]], Any]
+            ask = getattr(self, f"_{method.lower()}_{words}")
+            return ask(found, given)
+
+    def _vm(self, found: dict[str, str]) -> Vm:
+        vm = self.vms.get(int(found["vmid"]))
+        if vm is None:
+            why = (
+                f"Configuration file 'nodes/{NODE}/qemu-server/{found['vmid']}.conf' does not exist"
+            )
+            raise Refused(500, why)
+        return vm
+
+    def _get_version(self, _found: Obj, _given: Obj) -> Obj:
+        return {"version": "8.4.1", "release": "8.4", "repoid": "2a5fa54a8503f96d"}
+
+    def _get_nodes(self, _found: Obj, _given: Obj) -> list[Obj]:
+        return [{"node": NODE, "status": "online", "type": "node", "id": f"node/{NODE}"}]
+
+    def _get_cluster_resources(self, _found: Obj, _given: Obj) -> list[Obj]:
+        return [
+            {**vm, "id": f"qemu/{vm['vmid']}", "type": "qemu", "node": NODE} for vm in self._list()
+        ]
+
+    def _get_nodes_qemu(self, _found: Obj, _given: Obj) -> list[Obj]:
+        return self._list()
+
+    def _list(self) -> list[Obj]:
+        vms = self.vms.values()
+        return [{"vmid": vm.vmid, "name": vm.name, "status": vm.status} for vm in vms]
+
+    def _get_nodes_network(self, _found: Obj, _given: Obj) -> list[Obj]:
+        return self.bridges
+
+    def _get_nodes_qemu_config(self, found: dict[str, str], given: dict[str, str]) -> Obj:
+        vm = self._vm(found)
+        current = given.get("current") == "1"
+        return {**vm.config, **({} if current else vm.pending), "digest": digest(vm)}
+
+    def _put_nodes_qemu_config(self, found: dict[str, str], given: dict[str, str]) -> None:
+        vm = self._vm(found)
+        lines = {key: read_line(text) for key, text in given.items() if key != "digest"}
+        if given.get("digest") not in (None, digest(vm)):
+            raise Refused(500, "checksum mismatch (file change by other user?)")
+        if vm.config.get("lock"):
+            raise Refused(500, f"VM is locked ({vm.config['lock']})")
+        for net, options in lines.items():
+            self._check_bridge(options)
+            vm.pending[net] = print_line(options)
+            if vm.pending[net] == vm.config.get(net):
+                del vm.pending[net]
+            elif vm.status != "running" or not vm.held:
+                vm.config[net] = vm.pending.pop(net)
+                if vm.status == "running":
+                    self.wire.plug(vm, net, options)
+
+    def _check_bridge(self, options: dict[str, str]) -> None:
+        known = {bridge["iface"]: bridge for bridge in self.bridges}
+        bridge = known.get(options.get("bridge", ""))
+        if bridge is None:
+            raise Refused(500, f"bridge '{options.get('bridge')}' does not exist")
+        if options.get("trunks") and not bridge.get("bridge_vlan_aware"):
+            raise Refused(500, "vlan aware feature need to be enabled to use trunks")
+
+    def _get_nodes_qemu_pending(self, found: dict[str, str], _given: Obj) -> list[Obj]:
+        vm = self._vm(found)
+        keys = sorted({*vm.config, *vm.pending})
+        answer: list[Obj] = []
+        for key in keys:
+            values = {"value": vm.config.get(key), "pending": vm.pending.get(key)}
+            answer.append({"key": key, **{k: v for k, v in values.items() if v is not None}})
+        return answer
+
+    def _get_nodes_qemu_status_current(self, found: dict[str, str], _given: Obj) -> Obj:
+        vm = self._vm(found)
+        return {"vmid": vm.vmid, "name": vm.name, "status": vm.status}
+
+    def _post_nodes_qemu_status_shutdown(self, found: dict[str, str], _given: Obj) -> str:
+        return self._task("qmshutdown", self._vm(found), self._shut_down)
+
+    def _post_nodes_qemu_status_start(self, found: dict[str, str], _given: Obj) -> str:
+        return self._task("qmstart", self._vm(found), self._start)
+
+    def _get_nodes_tasks_status(self, found: dict[str, str], _given: Obj) -> Obj:
+        if found["upid"] not in self._tasks:
+            raise Refused(400, "unable to parse worker upid")
+        return self._tasks[found["upid"]]
+
+    def _task(self, kind: str, vm: Vm, work: Callable[[Vm], None]) -> str:
+        number = f"{len(self._tasks):08X}:00C0FFEE:65000000"
+        upid = f"UPID:{NODE}:{number}:{kind}:{vm.vmid}:{self.user}:"
+        self._tasks[upid] = {"upid": upid, "status": "running"}
+
+        def run() -> None:
+            try:
+                work(vm)
+                said = "OK"
+            except Exception as error:
+                said = str(error)
+            self._tasks[upid] = {"upid": upid, "status": "stopped", "exitstatus": said}
+
+        threading.Thread(target=run, daemon=True).start()
+        return upid
+
+    def _shut_down(self, vm: Vm) -> None:
+        self.wire.stop(vm)
+        vm.status = "stopped"
+
+    def _start(self, vm: Vm) -> None:
+        with self._lock:
+            vm.config.update(vm.pending)
+            vm.pending.clear()
+        for net in [key for key in vm.config if re.fullmatch(r"net\d+", key)]:
+            self.wire.plug(vm, net, read_line(vm.config[net]))
+        vm.status = "running"
+        self.wire.start(vm)
+
+
+def digest(vm: Vm) -> str:
+    """Return what stands for a state of the configuration."""
+    text = json.dumps([vm.config, vm.pending], sort_keys=True)
+    return hashlib.sha1(text.encode()).hexdigest()
+
+
+def _match(method: str, path: str) -> tuple[str, dict[str, str]]:
+    for known, route in _ROUTES:
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route)
+        found = re.fullmatch(pattern, path)
+        if known == method and found:
+            return route, found.groupdict()
+    raise Refused(501, f"Method '{method} /{path}' not implemented")
+
+
+def _enter(process: int) -> None:
+    """Move this thread into the network of a process; its sockets stay there."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    handle = os.open(f"/proc/{process}/ns/net", os.O_RDONLY)
+    try:
+        if libc.setns(handle, _CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "cannot enter the lab's network")
+    finally:
+        os.close(handle)
+
+
+def _handler(api: Proxmox) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            token = self.headers.get("Authorization", "")
+            code, reason, answer = 200, "OK", {}
+            try:
+                answer = {"data": api.answer(self.command, self.path, token, body)}
+            except Refused as error:
+                code, reason = error.code, error.reason
+                answer = {"data": None, **({"errors": error.errors} if error.errors else {})}
+            text = json.dumps(answer).encode()
+            self.send_response(code, reason)
+            self.send_header("Content-Type", "application/json;charset=UTF-8")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_PUT = do_POST = _serve
+
+        def log_message(self, *_words: Any) -> None:
+            """Say nothing: `requests` has it all."""
+
+    return Handler
