@@ -48,7 +48,6 @@ options:
       - Of a CIDR, Antrea gives out neither the first nor, in IPv4, the last address; of any range, no more than 65536.
     type: list
     elements: dict
-    default: []
     suboptions:
       cidr:
         description: A network, like V(172.18.181.32/28).
@@ -204,7 +203,7 @@ def want_of(params: dict[str, Any]) -> Want:
     return Want(
         name=params["name"],
         state=params["state"],
-        ip_ranges=params["ip_ranges"],
+        ip_ranges=params["ip_ranges"] or (),
         node_selector=params["node_selector"] or {},
         subnet=params["subnet"],
         taken=params["taken"],
@@ -219,7 +218,7 @@ def main() -> None:
             **_client.AUTH_ARGUMENT_SPEC,
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "ip_ranges": {"type": "list", "elements": "dict", "default": [], "options": RANGE},
+            "ip_ranges": {"type": "list", "elements": "dict", "options": RANGE},
             "node_selector": {"type": "dict"},
             "subnet": {"type": "dict", "options": SUBNET},
             "taken": {"type": "dict", "default": {}},

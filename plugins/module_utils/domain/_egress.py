@@ -88,7 +88,7 @@ def plan_egress(world: World, want: Want) -> Change:
 def _create(want: Want) -> Change:
     spec: Obj = {"appliedTo": want.applied_to}
     if want.egress_ip:
-        spec["egressIP"] = want.egress_ip
+        spec["egressIP"] = ip.plain(want.egress_ip)
     if want.pool:
         spec["externalIPPool"] = want.pool
     if want.bandwidth:
@@ -138,7 +138,7 @@ def _set_source(edit: Edit, world: World, want: Want) -> None:
     elif not want.pool and pool:
         edit.drop(FROM, f"Take its address of no pool any more (was {pool}){breaks}")
     if want.egress_ip and not ip.same_address(address, want.egress_ip):
-        edit.put(ADDRESS, want.egress_ip, f"Let pods leave with {want.egress_ip}{breaks}")
+        edit.put(ADDRESS, ip.plain(want.egress_ip), f"Let pods leave with {want.egress_ip}{breaks}")
 
 
 def _remove(world: World, want: Want, have: Obj | None) -> Change:

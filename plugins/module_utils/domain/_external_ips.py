@@ -113,6 +113,7 @@ def trim_service(obj: Obj) -> Obj:
     meta, spec = obj["metadata"], obj.get("spec") or {}
     ingress = ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
     addresses = [
+        *(spec.get("clusterIPs") or [spec.get("clusterIP")]),
         spec.get("loadBalancerIP"),
         *(spec.get("externalIPs") or ()),
         *(entry.get("ip") for entry in ingress),
@@ -120,7 +121,7 @@ def trim_service(obj: Obj) -> Obj:
     return {
         "name": f"{meta.get('namespace')}/{meta['name']}",
         "pool": (meta.get("annotations") or {}).get(POOL_OF_SERVICE),
-        "addresses": list(dict.fromkeys(str(a) for a in addresses if a)),
+        "addresses": list(dict.fromkeys(str(a) for a in addresses if a and a != "None")),
     }
 
 

@@ -83,7 +83,7 @@ def plan_pool(world: World, want: Want) -> Change:
 def _subnet_info(subnet: Mapping[str, Any] | None) -> Obj | None:
     if subnet is None:
         return None
-    info = {"gateway": str(subnet["gateway"]), "prefixLength": subnet["prefix_length"]}
+    info = {"gateway": ip.plain(str(subnet["gateway"])), "prefixLength": subnet["prefix_length"]}
     return {**info, "vlan": subnet["vlan"]} if subnet.get("vlan") else info
 
 
@@ -92,7 +92,7 @@ def _items(world: World, want: Want, have: Obj | None) -> tuple[list[Obj], froze
 
     Ranges that are there stay where and as they are; the webhook compares their text.
     """
-    asked = [{k: str(v) for k, v in item.items() if v} for item in want.ip_ranges]
+    asked = [ip.canonical(item) for item in want.ip_ranges]
     there = list((have or {"spec": {}})["spec"].get("ipRanges") or ())
     keys = [_key(item) for item in asked]
     missing = [_text(item) for item in there if _key(item) not in keys]

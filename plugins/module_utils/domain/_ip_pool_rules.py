@@ -190,7 +190,11 @@ def subnet_key(subnet: Mapping[str, Any] | None) -> tuple[str, int, int] | None:
     """Return what makes two subnets one to Antrea's agent: gateway, prefix length and VLAN."""
     if subnet is None:
         return None
-    return str(subnet.get("gateway")), int(subnet["prefixLength"]), int(subnet.get("vlan") or 0)
+    return (
+        ip.plain(str(subnet.get("gateway"))),
+        int(subnet["prefixLength"]),
+        int(subnet.get("vlan") or 0),
+    )
 
 
 def _many_subnets(world: World, draft: Draft) -> Iterator[Problem]:
@@ -269,9 +273,10 @@ def _owners(world: World, draft: Draft) -> Iterator[tuple[str, str]]:
         if service["pool"] != draft.name:
             who = f"is an address of the Service {service['name']}"
             yield from ((text, who) for text in service["addresses"])
-    ours = {str(e["spec"].get("egressIP")) for e in world.egresses_of(draft.name)}
+    ours = [str(e["spec"].get("egressIP")) for e in world.egresses_of(draft.name)]
+    ours += [text for service in world.services_of(draft.name) for text in service["addresses"]]
     for text, who in (draft.taken or {}).items():
-        # What an Egress of this pool holds answers on the VLAN as it should.
+        # What has its address from this pool answers on the VLAN as it should.
         if not any(ip.same_address(text, own) for own in ours):
             yield str(text), f"is in use ({who})"
 

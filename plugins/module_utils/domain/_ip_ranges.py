@@ -129,6 +129,28 @@ def same_address(one: str | None, other: str | None) -> bool:
     return one == other if first is None or second is None else first.same_ip(second)
 
 
+def canonical(item: Mapping[str, Any]) -> dict[str, str]:
+    """Return a range as Antrea itself writes it, or as it is if it is none.
+
+    An IPv6 range in another spelling would be added again at each update of its pool.
+    """
+    try:
+        found = parse_range(item)
+    except BadRange:
+        return {key: str(value) for key, value in item.items() if value}
+    if item.get("cidr"):
+        inside = parse_cidr(str(item["cidr"]))
+        return {"cidr": inside.network if inside else str(item["cidr"])}
+    edges = (("start", found.first), ("end", found.last))
+    return {key: Address(found.version, number, 0).ip for key, number in edges}
+
+
+def plain(text: str) -> str:
+    """Return an address as Antrea itself writes it, or the text if it is none."""
+    parsed = parse_ip(text)
+    return text if parsed is None or _mapped(text, parsed) else parsed.ip
+
+
 def readable(items: Iterable[Mapping[str, Any]]) -> list[Range]:
     """Return the ranges of an object that is there, without what is none."""
     found = []
