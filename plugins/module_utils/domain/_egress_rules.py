@@ -38,7 +38,9 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._label_selector 
 #: Parts of an Egress.
 PODS, SOURCE, BANDWIDTH = "appliedTo", "source", "bandwidth"
 _SELECTORS = {"podSelector": "pod_selector", "namespaceSelector": "namespace_selector"}
-_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([kKMGTPE]i|[numkMGTPE])|[eE]([+-]?\d+))?\Z")
+_QUANTITY = re.compile(
+    r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([kKMGTPE]i|[numkMGTPE])|[eE]([+-]?\d+))?\Z", re.A
+)
 _BINARY = {f"{unit}i": Decimal(1024) ** n for n, unit in enumerate("KMGTPE", 1)}
 _DECIMAL = {unit: Decimal(1000) ** n for n, unit in enumerate("kMGTPE", 1)}
 _SMALL = {unit: Decimal(1000) ** -n for n, unit in enumerate("mun", 1)}

@@ -73,8 +73,8 @@ def test_an_egress_is_made_whole() -> None:
         "bandwidth": TEN,
     }
     assert actions(change) == [
-        "Create the Egress: pods with app=shop in namespaces with team=web leave with 172.18.181.10 "
-        "of the pool vlan181, at 10M with bursts of 20M"
+        "Create the Egress: pods with app=shop in namespaces with team=web leave with "
+        "172.18.181.10 of the pool vlan181, at 10M with bursts of 20M"
     ]
     assert change.advice == ()
 
@@ -134,7 +134,8 @@ def test_pods_address_and_bandwidth_change_each_for_itself() -> None:
         world(egresses=[egress("shop", "192.0.2.7")]), want(pool=None, egress_ip="192.0.2.7")
     )
     assert actions(static) == [
-        "Take its address of no pool any more (was vlan181); connections by its former address break"
+        "Take its address of no pool any more (was vlan181); connections by its former "
+        "address break"
     ]
 
 
@@ -197,8 +198,8 @@ def test_without_pools_two_egresses_may_share_an_address() -> None:
     have = world(egresses=[egress("bank", "192.0.2.7", of=None)])
     change = plan_egress(have, want(pool=None, egress_ip="192.0.2.7"))
     assert change.advice == (
-        "Without a pool nothing puts 192.0.2.7 on a node: set it up on one by hand; nothing moves it "
-        "when that node dies.",
+        "Without a pool nothing puts 192.0.2.7 on a node: set it up on one by hand; nothing moves "
+        "it when that node dies.",
         "The Egress bank has 192.0.2.7 too.",
     )
 
