@@ -72,6 +72,64 @@ def test_an_egress_needs_an_address_or_a_pool(loaded: Client) -> None:
     assert loaded.create(path, body)["spec"]["externalIPPool"] == "p"
 
 
+@pytest.mark.parametrize(
+    ("spec", "good"),
+    [
+        ({"egressIP": "10.0.0.1"}, True),
+        ({"egressIP": "2001:db8::1"}, True),
+        ({"egressIP": "10.0.0.256"}, False),
+        ({"egressIP": "10.0.0.1", "egressIPs": ["10.0.0.1"]}, False),
+        ({"egressIPs": ["", "10.0.0.1"], "externalIPPools": ["p", "q"]}, True),
+        ({"externalIPPool": "p", "bandwidth": {"rate": "10M"}}, False),
+        (
+            {"externalIPPool": "p", "appliedTo": {"podSelector": {"matchLabels": {"a": "b c"}}}},
+            False,
+        ),
+    ],
+)
+def test_an_egress_is_validated(loaded: Client, spec: Obj, good: bool) -> None:
+    body = _antrea("Egress", {"appliedTo": {"podSelector": {}}, **spec})
+    _taken(loaded, "egresses", body, good)
+
+
+@pytest.mark.parametrize(
+    ("spec", "good"),
+    [
+        ({"ipRanges": [{"cidr": "10.0.0.0/28"}]}, True),
+        ({"ipRanges": [{"cidr": "10.0.0.5/28"}]}, True),
+        ({"ipRanges": [{"cidr": "10.0.0.0"}]}, False),
+        ({"ipRanges": [{"start": "10.0.0.1"}]}, False),
+        ({"ipRanges": [{"start": "10.0.0.1", "end": "a"}]}, False),
+        ({"ipRanges": [], "subnetInfo": {"gateway": "10.0.0.1", "prefixLength": 24}}, True),
+        ({"ipRanges": [], "subnetInfo": {"gateway": "10.0.0.1", "prefixLength": 128}}, False),
+        ({"ipRanges": [], "subnetInfo": {"gateway": "router", "prefixLength": 24}}, False),
+        ({"ipRanges": [], "nodeSelector": None}, False),
+    ],
+)
+def test_a_pool_of_addresses_is_validated(loaded: Client, spec: Obj, good: bool) -> None:
+    body = _antrea("ExternalIPPool", {"nodeSelector": {}, **spec})
+    _taken(loaded, "externalippools", body, good)
+
+
+def _antrea(kind: str, spec: Obj) -> Obj:
+    return {
+        "apiVersion": "crd.antrea.io/v1beta1",
+        "kind": kind,
+        "metadata": {"name": "judged"},
+        "spec": {key: value for key, value in spec.items() if value is not None},
+    }
+
+
+def _taken(client: Client, plural: str, body: Obj, good: bool) -> None:
+    path = f"/apis/crd.antrea.io/v1beta1/{plural}"
+    if not good:
+        assert fails(client, "POST", path, body).code == 422
+        return
+    made = client.create(path, {**body, "status": {"egressNode": "n", "usage": {"total": 1}}})
+    assert "status" not in made, "status is a subresource"
+    client.delete(f"{path}/judged")
+
+
 def test_every_seed_of_a_cni_fits(loaded: Client) -> None:
     from tests.lab.actors.cluster import CNIS, Seed, seed_cluster
 
