@@ -45,6 +45,7 @@ options:
       - Names of Nodes. With O(state=stopped) those to label; none prepares the DaemonSet only.
       - With O(state=present) those on which kube-proxy is to run again; the node affinity stays then. None means all, and node affinity and
         C(proxy.disabled) become as they were.
+      - With O(state=absent) those that are to be stopped by then, so that check mode tells what is deleted. Refused outside of check mode.
     type: list
     elements: str
     default: []

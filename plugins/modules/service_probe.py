@@ -74,6 +74,13 @@ options:
         description: Name to ask the A records of. That it does not exist is an answer, too.
         type: str
         default: kubernetes.default.svc.cluster.local
+  main_routes:
+    description:
+      - Addresses whose way is looked up in the node's main routing table. Other than the kernel's choice, which C(reach) of
+        M(k8snet.cni.node_facts) tells, it does not depend on what the node has made an address of its own, as IPVS does.
+    type: list
+    elements: str
+    default: []
   pod_networks:
     description:
       - Networks in which a pod's address lies, so that a network namespace of something else is not taken for a pod's.
@@ -158,6 +165,11 @@ dns:
   elements: dict
   returned: success
   contains: *entry
+main_routes:
+  description: For each address of O(main_routes) the interface it is sent over by that table, null without a route.
+  type: dict
+  returned: success
+  sample: {10.96.0.1: antrea-gw0}
 problems:
   description: What does not answer, in sentences. What there was no pod for is not among them.
   type: list
@@ -189,6 +201,7 @@ ARGUMENTS: dict[str, Any] = {
     "api": {"type": "dict", "options": API},
     "connections": {"type": "list", "elements": "dict", "default": [], "options": CONNECTION},
     "dns": {"type": "list", "elements": "dict", "default": [], "options": DNS},
+    "main_routes": {"type": "list", "elements": "str", "default": []},
     "pod_networks": {"type": "list", "elements": "str", "default": []},
     "pod_limit": {"type": "int", "default": 2},
     "timeout": {"type": "float", "default": 2},
@@ -276,6 +289,9 @@ def probe(params: dict[str, Any]) -> dict[str, Any]:
         for entry, (_udp, name) in zip(params["dns"], _names(params))
     ]
     found["dns"] = udp + over_tcp(servers, limits)
+    wanted = [address("main_routes", text).text for text in params["main_routes"]]
+    routes = _service_probe.main_routes() if wanted else []
+    found["main_routes"] = {text: domain.way(routes, text) for text in wanted}
     found["problems"] = domain.problems(found)
     return found
 

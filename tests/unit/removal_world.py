@@ -62,6 +62,7 @@ def probe() -> Obj:
         "proxy_mode": "iptables",
         "connections": [entry("default/kubernetes", pod) for pod in (False, True)],
         "dns": [entry(f"DNS over {p}", pod) for p in ("UDP", "TCP") for pod in (False, True)],
+        "main_routes": {CLUSTER_IP: "antrea-gw0", DNS_IP: "antrea-gw0"},
         "problems": [],
     }
 

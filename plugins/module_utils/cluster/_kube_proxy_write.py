@@ -20,6 +20,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
     _kube_proxy_objects as objects,
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_proxy_view as view
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_fields import Refused
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._edit import Obj
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_proxy_change import (
     plan_change,
@@ -97,6 +98,11 @@ def change(
 
     Raises `ClusterError`, `Refused`, `NotEffective`, `NotDone`.
     """
+    if want.state == "absent" and want.nodes and not check_mode:
+        raise Refused(
+            "Refused to take nodes for stopped with state: absent: that foretells in check mode "
+            "only. Stop kube-proxy there by state: stopped first, and leave 'nodes' out here."
+        )
     run = _Run(api, want, patience or Patience(300), poll)
     planned = run.load()
     run.first = (run.have, planned)

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ansible_collections.k8snet.cni.plugins.module_utils._plan import Step
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_proxy_back
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
@@ -59,8 +61,8 @@ def _check_request(have: Have, want: Want) -> None:
     missing = sorted(set(want.nodes) - {node["name"] for node in have.nodes})
     if missing:
         raise Refused(f"Found no Node {', '.join(missing)}. Name Nodes as kubectl get nodes does.")
-    if want.state == "absent" and (want.nodes or want.strict_arp is not None):
-        raise Refused("'nodes' and 'strict_arp' make no sense with state: absent. Leave them out.")
+    if want.state == "absent" and want.strict_arp is not None:
+        raise Refused("'strict_arp' makes no sense with state: absent. Leave it out.")
     if want.undo is not None and not isinstance(want.undo.get("objects"), list):
         raise Refused(
             "Failed to read 'undo': it has no list of objects. Give what k8snet.cni."
@@ -95,7 +97,7 @@ def _stop(draft: Draft) -> Change:
 
 
 def _remove(draft: Draft) -> Change:
-    have = draft.have
+    have = draft.have = _as_if_stopped(draft.have, draft.want.nodes)
     _check_removable(have)
     if have.kubeadm is not None:
         _disable(draft)
@@ -116,6 +118,22 @@ def _remove(draft: Draft) -> Change:
     if not have.found["supported"]:
         draft.advice.append(str(have.found["remedy"]))
     return draft.done()
+
+
+def _as_if_stopped(have: Have, names: tuple[str, ...]) -> Have:
+    """Return what there will be once kube-proxy is stopped on these nodes."""
+    if not names:
+        return have
+    label = {objects.LABEL: objects.REMOVED}
+    return dataclasses.replace(
+        have,
+        daemonset=objects.with_affinity(have.daemonset) if have.daemonset else None,
+        nodes=[
+            {**node, "labels": {**node["labels"], **label}} if node["name"] in names else node
+            for node in have.nodes
+        ],
+        pods=[pod for pod in have.pods if pod["node"] not in names],
+    )
 
 
 def _check_removable(have: Have) -> None:

@@ -33,6 +33,8 @@ def problems(plan: Obj, name: str, look: Obj, phase: str) -> list[str]:
         found.append(f"{api['url']}: {api['error']}")
     if phase in (BESIDE, REMOVED):
         found += _ways(plan, facts, phase)
+    if phase == BESIDE:
+        found += _no_sign(plan, probe)
     found += list(_left(node, seen, look)) if phase == REMOVED else []
     if phase == RETURNED:
         found += _back(plan, seen)
@@ -61,6 +63,23 @@ def _ways(plan: Obj, facts: Obj, phase: str) -> Iterator[str]:
         if way.get("interface") != plan["gateway"]:
             taken = way.get("interface") or way.get("error") or "nowhere"
             yield f"the way to {address} goes over {taken}, not over {plan['gateway']}"
+
+
+def _no_sign(plan: Obj, probe: Obj) -> Iterator[str]:
+    """Say where AntreaProxy does not show, while kube-proxy would answer in its stead.
+
+    With proxyAll Antrea leads the Service networks to its gateway by the main routing table, which
+    no mode of kube-proxy touches.
+    """
+    for address in plan["routed"]:
+        taken = (probe.get("main_routes") or {}).get(address)
+        if taken != plan["gateway"]:
+            yield (
+                f"nothing shows that AntreaProxy serves there: its main routing table leads "
+                f"{address} to {taken or 'nowhere'}, not to {plan['gateway']}, and what answers "
+                "may be kube-proxy alone. See whether antreaProxy.proxyAll is in force in the log "
+                "of its antrea-agent"
+            )
 
 
 def _left(node: Obj, seen: Obj, look: Obj) -> Iterator[str]:

@@ -14,6 +14,7 @@ import socket
 import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..domain import _probe as words
@@ -99,6 +100,14 @@ def _get(where: domain.Where, authority: str, timeout: float) -> tuple[int, str]
         link.request("GET", "/readyz")
         answer = link.getresponse()
         return answer.status, answer.read(_MOST).decode("utf-8", "replace")
+
+
+def main_routes() -> list[domain.Route]:
+    """Return the node's routes. Raises OSError."""
+    # Without IPv6 the second is not there.
+    said = [Path(f"/proc/net/{name}") for name in ("route", "ipv6_route")]
+    texts = [path.read_text(encoding="ascii") if path.exists() else "" for path in said]
+    return domain.main_routes(*texts)
 
 
 def proxy_mode(timeout: float) -> str | None:

@@ -107,6 +107,27 @@ def test_kube_proxy_is_stopped_removed_and_brought_back_whole(running: Client, a
     assert not any(world.LABEL in found for found in labels)
 
 
+def test_check_mode_foretells_the_deletion_of_what_is_still_to_be_stopped(
+    running: Client, api: Api
+) -> None:
+    nodes = ("node1", "node2")
+    told = change(api, Want("absent", nodes), True)
+    change_now(api, STOPPED)
+    removed = change_now(api, Want("absent"))
+    assert told["diff"] == removed["diff"]
+    assert told["plan"] == removed["plan"]
+    assert told["advice"] == removed["advice"]
+    assert len(told["plan"]) == 7
+
+
+def test_nodes_are_taken_for_stopped_in_check_mode_only(proxy: Client, api: Api) -> None:
+    with pytest.raises(Refused, match="in check mode only"):
+        change_now(api, Want("absent", ("node1", "node2")))
+    assert proxy.find(DAEMONSET)
+    with pytest.raises(Refused, match="removed: node2"):
+        change(api, Want("absent", ("node1",)), True)
+
+
 def test_the_way_back_of_one_node_leaves_the_others_stopped(running: Client, api: Api) -> None:
     change_now(api, STOPPED)
     assert pods(running) == []

@@ -75,6 +75,20 @@ def test_ways() -> None:
     assert said(look("iptables", True, "eth0"), "returned") == ""
 
 
+@pytest.mark.parametrize("mode", ["iptables", "ipvs", "nftables"])
+def test_kube_proxy_does_not_hide_that_antrea_proxy_is_missing(mode: str) -> None:
+    plan = {**PLAN, "mode": mode}
+    seen = look(mode, running=True)
+    assert said(seen, "beside", plan) == ""
+    seen["probe"]["main_routes"][world.CLUSTER_IP] = "eth0"
+    found = said(seen, "beside", plan)
+    assert "nothing shows that AntreaProxy serves there" in found
+    assert "10.96.0.1 to eth0, not to antrea-gw0" in found
+    del seen["probe"]["main_routes"]
+    assert f"{world.DNS_IP} to nowhere" in said(seen, "beside", plan)
+    assert said(seen, "returned", plan) == ""
+
+
 @pytest.mark.parametrize("phase", ["beside", "removed", "returned"])
 def test_what_answered_before_has_to_answer(phase: str) -> None:
     seen = look("iptables" if phase != "removed" else None, running=phase != "removed")

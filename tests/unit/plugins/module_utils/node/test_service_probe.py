@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import json
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ import pytest
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _probe as words
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _service_probe as domain
 from ansible_collections.k8snet.cni.plugins.module_utils.node import _probe_dns, _service_probe
+from ansible_collections.k8snet.cni.plugins.modules import service_probe
 
 LIMITS = _probe_dns.Limits(timeout=0.5, attempts=1)
 HERE = words.address("127.0.0.1")
@@ -185,3 +188,63 @@ def test_problems_leave_out_what_could_not_be_tried() -> None:
     api_found = {"url": "https://a:1", "ok": False, "error": "no answer"}
     found = domain.problems({"api": api_found, "connections": [entry], "dns": [bad]})
     assert found == ["https://a:1: no answer", "DNS over TCP from the node: Connection refused"]
+
+
+INET = """\
+Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	00000000	0101A00A	0003	0	0	100	00000000	0	0	0
+eth1	00000000	0101A00A	0003	0	0	200	00000000	0	0	0
+antrea-gw0	0000600A	FD00FEA9	0007	0	0	0	0000F0FF	0	0	0
+*	0000640A	00000000	0200	0	0	0	0000FFFF	0	0	0
+"""
+_NONE = "0" * 32 + " 00"
+INET6 = "\n".join(
+    f"{network} {_NONE} {'0' * 32} {metric} 00000001 00000000 {flags} {name}"
+    for network, metric, flags, name in (
+        ("fd0000100096000000000000000000" + "00 70", "00000400", "00000003", "antrea-gw0"),
+        ("fd0000100096000000000000000000" + "01 80", "00000000", "80200001", "kube-ipvs0"),
+        ("0" * 32 + " 00", "00000400", "00000003", "eth0"),
+    )
+)
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the sample is of such a machine")
+@pytest.mark.parametrize(
+    ("address", "interface"),
+    [
+        ("10.96.0.1", "antrea-gw0"),
+        ("10.112.0.1", "eth0"),
+        ("10.100.3.1", "antrea-gw0"),
+        ("fd00:10:96::1", "antrea-gw0"),
+        ("2001:db8::1", "eth0"),
+    ],
+)
+def test_the_main_table_leads_somewhere_whatever_ipvs_has_made_of_an_address(
+    address: str, interface: str
+) -> None:
+    assert domain.way(domain.main_routes(INET, INET6), address) == interface
+
+
+def test_without_a_route_there_is_no_way() -> None:
+    routes = domain.main_routes("Iface\n", "")
+    assert (routes, domain.way(routes, "10.96.0.1")) == ([], None)
+
+
+def test_the_routes_of_this_machine_can_be_read() -> None:
+    said = subprocess.run(
+        ["ip", "-4", "-j", "route", "show", "table", "main"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    named = {route["dev"] for route in json.loads(said.stdout) if "dev" in route}
+    assert named <= {route.interface for route in _service_probe.main_routes()}
+
+
+def test_the_module_tells_the_main_route() -> None:
+    params = {"connections": [], "dns": [], "pod_networks": [], "pod_limit": 1, "api": None}
+    asked = {**params, "timeout": 0.2, "attempts": 1, "main_routes": ["192.0.2.7"]}
+    found = service_probe.probe(asked)["main_routes"]
+    assert found == {"192.0.2.7": domain.way(_service_probe.main_routes(), "192.0.2.7")}
+    with pytest.raises(ValueError, match="main_routes"):
+        service_probe.probe({**asked, "main_routes": ["here"]})
