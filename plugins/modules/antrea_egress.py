@@ -78,6 +78,11 @@ options:
     description: Whether to change an Egress that Helm, Argo CD, Flux or an add-on manager owns. For emergencies.
     type: bool
     default: false
+  planned_pool:
+    description:
+      - The ExternalIPPool that the run would have made by now - RV(k8snet.cni.antrea_ip_pool#module:object) of check mode.
+      - Only check mode heeds it, and only where there is no such pool.
+    type: dict
   wait:
     description:
       - Whether to wait until a node has the address and, since Antrea v1.14, the Egress's conditions C(IPAllocated) and C(IPAssigned) say so.
@@ -193,7 +198,7 @@ BANDWIDTH = {
 }
 
 
-def want_of(params: dict[str, Any]) -> Want:
+def want_of(params: dict[str, Any], check_mode: bool) -> Want:
     """Return what the options ask for."""
     applied_to = params["applied_to"] or {}
     return Want(
@@ -205,6 +210,7 @@ def want_of(params: dict[str, Any]) -> Want:
         egress_ip=params["egress_ip"] or None,
         bandwidth=params["bandwidth"],
         override_owner=params["override_owner"],
+        planned_pool=params["planned_pool"] if check_mode else None,
     )
 
 
@@ -220,6 +226,7 @@ def main() -> None:
             "egress_ip": {"type": "str"},
             "bandwidth": {"type": "dict", "options": BANDWIDTH},
             "override_owner": {"type": "bool", "default": False},
+            "planned_pool": {"type": "dict"},
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int", "default": 120},
             "poll": {"type": "float", "default": 1},
@@ -235,7 +242,7 @@ def main() -> None:
             api = _client.reachable(module.params)
             patience = _apply.Patience(module.params["wait_timeout"])
             poll = module.params["poll"] if module.params["wait"] else None
-            want = want_of(module.params)
+            want = want_of(module.params, module.check_mode)
             module.exit_json(**change_egress(api, want, module.check_mode, patience, poll))
         except NotAssigned as error:
             module.fail_json(msg=str(error), **error.result)

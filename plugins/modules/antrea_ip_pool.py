@@ -91,6 +91,11 @@ options:
     description: Whether to change a pool that Helm, Argo CD, Flux or an add-on manager owns. For emergencies.
     type: bool
     default: false
+  egresses_gone:
+    description: Names of Egresses that the run would have removed by now. Only check mode heeds it; else they are gone, or hinder a removal.
+    type: list
+    elements: str
+    default: []
   wait_timeout:
     description: Seconds that all attempts together may take; O(timeout) is for one request.
     type: int
@@ -198,7 +203,7 @@ SUBNET = {
 }
 
 
-def want_of(params: dict[str, Any]) -> Want:
+def want_of(params: dict[str, Any], check_mode: bool) -> Want:
     """Return what the options ask for."""
     return Want(
         name=params["name"],
@@ -208,6 +213,7 @@ def want_of(params: dict[str, Any]) -> Want:
         subnet=params["subnet"],
         taken=params["taken"],
         override_owner=params["override_owner"],
+        egresses_gone=params["egresses_gone"] if check_mode else (),
     )
 
 
@@ -223,6 +229,7 @@ def main() -> None:
             "subnet": {"type": "dict", "options": SUBNET},
             "taken": {"type": "dict", "default": {}},
             "override_owner": {"type": "bool", "default": False},
+            "egresses_gone": {"type": "list", "elements": "str", "default": []},
             "wait_timeout": {"type": "int", "default": 120},
         },
         required_if=[("state", "present", ("ip_ranges", "node_selector"))],
@@ -231,7 +238,8 @@ def main() -> None:
     with failing(module, Refused, _apply.NotEffective):
         api = _client.reachable(module.params)
         patience = _apply.Patience(module.params["wait_timeout"])
-        module.exit_json(**change_pool(api, want_of(module.params), module.check_mode, patience))
+        want = want_of(module.params, module.check_mode)
+        module.exit_json(**change_pool(api, want, module.check_mode, patience))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,10 @@ ALLOCATED, ASSIGNED = "IPAllocated", "IPAssigned"
 
 @dataclass(frozen=True)
 class Want:
-    """An Egress as it is asked for. A selector that is None is not set."""
+    """An Egress as it is asked for. A selector that is None is not set.
+
+    ``planned_pool``: a pool that is taken for made, whole.
+    """
 
     name: str
     state: str = "present"
@@ -59,6 +62,7 @@ class Want:
     egress_ip: str | None = None
     bandwidth: Mapping[str, str] | None = field(default=None)
     override_owner: bool = False
+    planned_pool: Obj | None = None
 
     @property
     def applied_to(self) -> Obj:
@@ -69,6 +73,7 @@ class Want:
 
 def plan_egress(world: World, want: Want) -> Change:
     """Return what makes the cluster as asked for. Raises `Refused`."""
+    world = world.ahead(want.planned_pool, ())
     have = world.of(EGRESS, want.name)
     if want.state == "absent":
         return _remove(world, want, have)

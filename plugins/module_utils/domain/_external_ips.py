@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils._plan import Plan, Step
@@ -57,6 +57,17 @@ class World:
                 "are installed."
             )
         return next((o for o in found if o["metadata"]["name"] == name), None)
+
+    def ahead(self, pool: Obj | None, gone: Sequence[str]) -> World:
+        """Return the world with a pool that there is not yet, and without Egresses."""
+        pools, egresses = self.pools, self.egresses
+        if pool is not None and pools is not None:
+            name = pool["metadata"]["name"]
+            if all(p["metadata"]["name"] != name for p in pools):
+                pools = [*pools, pool]
+        if egresses is not None:
+            egresses = [e for e in egresses if e["metadata"]["name"] not in gone]
+        return replace(self, pools=pools, egresses=egresses)
 
     def older(self, version: tuple[int, int]) -> bool:
         """Tell whether Antrea is known to be older."""

@@ -44,7 +44,10 @@ Items = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Want:
-    """A pool as it is asked for. ``subnet``: gateway, prefix_length, vlan; None: without one."""
+    """A pool as it is asked for. ``subnet``: gateway, prefix_length, vlan; None: without one.
+
+    ``egresses_gone``: Egresses that are taken for removed.
+    """
 
     name: str
     state: str = "present"
@@ -53,10 +56,12 @@ class Want:
     subnet: Mapping[str, Any] | None = None
     taken: Mapping[str, str] = field(default_factory=dict)
     override_owner: bool = False
+    egresses_gone: Sequence[str] = ()
 
 
 def plan_pool(world: World, want: Want) -> Change:
     """Return what makes the cluster as asked for. Raises `Refused`."""
+    world = world.ahead(None, want.egresses_gone)
     have = world.of(POOL, want.name)
     if want.state == "absent":
         return _remove(world, want, have)

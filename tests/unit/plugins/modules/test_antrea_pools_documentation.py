@@ -36,6 +36,7 @@ POOL = {
     "subnet": {"gateway": "172.18.181.1", "prefix_length": 24, "vlan": 181},
     "taken": {},
     "override_owner": False,
+    "egresses_gone": [],
 }
 EGRESS = {
     "name": "shop",
@@ -45,6 +46,7 @@ EGRESS = {
     "egress_ip": "",
     "bandwidth": None,
     "override_owner": False,
+    "planned_pool": None,
 }
 
 
@@ -58,7 +60,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 
 def test_the_results(api: Api) -> None:
-    pool, egress = antrea_ip_pool.want_of(POOL), antrea_egress.want_of(EGRESS)
+    pool = antrea_ip_pool.want_of(POOL, False)
+    egress = antrea_egress.want_of(EGRESS, False)
     for check_mode in (True, False, False):
         result = change_pool(api, pool, check_mode, Patience(20))
         assert problems(antrea_ip_pool, result) == []
@@ -89,6 +92,15 @@ def test_the_examples_are_taken(module: Any) -> None:
 )
 def test_what_is_needed_is_asked_for(module: Any, given: dict[str, Any], words: str) -> None:
     assert words in str(refused(module, given))
+
+
+def test_only_check_mode_looks_ahead() -> None:
+    ahead = {**POOL, "egresses_gone": ["shop"]}
+    assert antrea_ip_pool.want_of(ahead, True).egresses_gone == ["shop"]
+    assert antrea_ip_pool.want_of(ahead, False).egresses_gone == ()
+    planned = {**EGRESS, "planned_pool": {"metadata": {"name": "vlan181"}}}
+    assert antrea_egress.want_of(planned, True).planned_pool == planned["planned_pool"]
+    assert antrea_egress.want_of(planned, False).planned_pool is None
 
 
 class ReachedError(Exception):

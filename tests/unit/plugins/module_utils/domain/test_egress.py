@@ -268,6 +268,18 @@ def test_an_egress_of_somebody_else_is_refused_with_what_to_commit() -> None:
     assert not plan_egress(have, want()).plan.changed
 
 
+def test_a_pool_that_the_run_would_have_made_is_judged_as_if_it_were_there() -> None:
+    planned = pool("new", {"cidr": "172.18.181.64/28"})
+    options = {"pool": "new", "planned_pool": planned}
+    change = plan_egress(world(), want(**options, egress_ip="172.18.181.66"))
+    assert change.plan.changed
+    assert "none that the pool new" in refusal(world(), **options, egress_ip="172.18.181.10")
+    # One that is there is the one that counts.
+    other = pool("new", {"cidr": "172.18.181.96/28"})
+    have = world(pools=[other])
+    assert "none that the pool new" in refusal(have, **options, egress_ip="172.18.181.66")
+
+
 # -- in effect ----------------------------------------------------------------------
 
 

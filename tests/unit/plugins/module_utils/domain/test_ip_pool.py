@@ -344,6 +344,14 @@ def test_a_pool_in_use_is_not_removed() -> None:
     assert not plan_pool(world(), gone).plan.changed
 
 
+def test_egresses_that_the_run_would_have_removed_hinder_nothing() -> None:
+    have = world(pools=[pool()], egresses=[egress("shop"), egress("bank")])
+    both = ("shop", "bank")
+    assert plan_pool(have, Want("vlan181", state="absent", egresses_gone=both)).plan.changed
+    with pytest.raises(Refused, match="are used by Egress bank"):
+        plan_pool(have, Want("vlan181", state="absent", egresses_gone=("shop",)))
+
+
 def test_a_pool_of_somebody_else_is_refused_with_what_to_commit() -> None:
     owned = pool()
     owned["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "Helm"}
