@@ -462,6 +462,37 @@ def test_with_the_remediation_token_antrea_is_configured_and_restarted(
     assert [e for e in cluster.requests("remediation") if e.code == 403] == []
 
 
+def draining(kubeconfig: str) -> list[Task]:
+    """What the role proxmox_vlan_trunk asks of the cluster beside locks and bundles."""
+
+    def task(task_name: str, module: str, **options: Any) -> Task:
+        words = {"kubeconfig": kubeconfig, **options}
+        return {"name": task_name, f"kubernetes.core.{module}": words}
+
+    last = {"kind": "Node", "field_selectors": ["metadata.name=node2"]}
+    pods = {"ignore_daemonsets": True, "wait_timeout": 20, "wait_sleep": 1}
+    return [
+        task("nodes", "k8s_info", kind="Node"),
+        task("drained", "k8s_drain", name="node2", delete_options=pods),
+        task("ready", "k8s_info", **last),
+        task("uncordoned", "k8s_drain", name="node2", state="uncordon"),
+    ]
+
+
+def test_with_the_remediation_token_a_node_is_drained(clusters: dict[str, Cluster]) -> None:
+    cluster = clusters["canal"]
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "1"}
+    spec = {"nodeName": "node2", "terminationGracePeriodSeconds": 0}
+    pod: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod"}
+    pod["metadata"] = {"name": "web", "ownerReferences": [owner]}
+    pod["spec"] = {**spec, "containers": [{"name": "web", "image": "web"}]}
+    cluster.admin.create("/api/v1/namespaces/default/pods", pod)
+    found = cluster.play("remediation", draining(str(cluster.config("remediation"))))
+    assert (found["drained"]["changed"], found["uncordoned"]["changed"]) == (True, True)
+    assert len(found["nodes"]["resources"]) == 3
+    assert [e for e in cluster.requests("remediation") if e.code == 403] == []
+
+
 @pytest.mark.parametrize(
     "cni", ["calico-operator", pytest.param("calico-manifest", marks=pytest.mark.full)]
 )
@@ -547,7 +578,8 @@ def need_of(entry: audit.Entry) -> Need | None:
     group = words[1] if words[0] == "apis" else ""
     rest = words[3:] if words[0] == "apis" else words[2:]
     place = rest[1] if rest[:1] == ["namespaces"] and len(rest) > 2 else ""
-    return entry.verb, group, entry.resource, place, entry.name
+    part = "/".join([entry.resource, *rest[4:5]]) if place else entry.resource
+    return entry.verb, group, part, place, entry.name
 
 
 def covers(need: Need, verb: str, group: str, resource: str, place: str, name: str) -> bool:
