@@ -104,7 +104,7 @@ def _alone(ranges: Sequence[tuple[str, Range]]) -> Iterator[Problem]:
     """Look at the ranges by themselves."""
     for where, one in ranges:
         for edge in (one.first, one.last):
-            why = Address(one.version, edge, 32 if one.version == 4 else 128).unusable()
+            why = Address(one.version, edge, 0).unusable()
             if why:
                 yield Problem(f"{one.text} is a {why} range", frozenset({where}))
                 break
@@ -200,19 +200,12 @@ def subnet_key(subnet: Mapping[str, Any] | None) -> tuple[str, int, int] | None:
 def _many_subnets(world: World, draft: Draft) -> Iterator[Problem]:
     others = [p for p in world.pools or () if p["metadata"]["name"] != draft.name]
     used = {subnet_key(p["spec"].get("subnetInfo")) for p in others} - {None}
-    if len(used) >= MOST_SUBNETS and _key(draft.subnet) not in used:
+    if len(used) >= MOST_SUBNETS and subnet_key(draft.subnet) not in used:
         yield Problem(
             f"the other pools have {len(used)} subnets already, and Antrea has route tables for "
             f"{MOST_SUBNETS} (101 to 120). Use a subnet that a pool has, or remove a pool",
             frozenset({SUBNET}),
         )
-
-
-def _key(subnet: Obj | None) -> Any:
-    try:
-        return subnet_key(subnet)
-    except (KeyError, TypeError, ValueError):
-        return None
 
 
 # -- the world ------------------------------------------------------------------------

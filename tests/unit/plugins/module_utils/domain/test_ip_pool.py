@@ -101,6 +101,7 @@ def test_ranges_are_added_behind_those_that_are_there() -> None:
         {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
         {"op": "replace", "path": "/spec/ipRanges", "value": [MORE, SPAN]},
     ]
+    assert change.advice == ()
 
 
 def test_subnet_and_selector_change_and_say_whom_they_break() -> None:
@@ -202,6 +203,24 @@ def test_what_would_do_harm_is_refused(ranges: list[Obj], options: Obj, words: s
     others = [pool("other", {"start": "10.0.1.15", "end": "10.0.1.20"}, subnetInfo=None)]
     services = [service("b", "10.0.0.3")]
     assert re.search(words, refusal(world(pools=others, services=services), *ranges, **options))
+
+
+@pytest.mark.parametrize(
+    ("item", "gateway", "prefix"),
+    [
+        ({"start": "172.18.181.3", "end": "172.18.181.3"}, "172.18.181.2", 31),
+        ({"start": "172.18.181.10", "end": "172.18.181.20"}, "172.18.181.1", 1),
+        ({"start": "2001:db8::", "end": "2001:db8::9"}, "2001:db8::ffff", 64),
+        ({"start": "2001:db8::3", "end": "2001:db8::3"}, "2001:db8::2", 127),
+    ],
+)
+def test_the_longest_and_the_widest_subnet(item: Obj, gateway: str, prefix: int) -> None:
+    subnet = {"gateway": gateway, "prefix_length": prefix, "vlan": 4094}
+    assert plan_pool(world(), want(item, subnet=subnet)).plan.changed
+
+
+def test_what_is_no_network_hinders_nobody() -> None:
+    assert plan_pool(world(service_cidrs=["none", "10.96.0.0/12"]), want()).plan.changed
 
 
 def test_a_pool_needs_a_range() -> None:
@@ -316,8 +335,16 @@ def test_a_new_sin_is_refused_in_a_pool_that_is_there(options: Obj) -> None:
 
 def test_what_is_good_to_know() -> None:
     huge = {"cidr": "2001:db8::/64"}
-    have = world(egresses=[egress("old", "2001:db8::7", of=None)], waiting="a pod is older")
-    assert plan_pool(have, want(huge, subnet=None)).advice == (
+    egresses = [
+        egress("old", "2001:db8::7", of=None),
+        egress("new", "2001:db8::8", of="six"),
+        egress("far", "192.0.2.7", of=None),
+        egress("none", of=None),
+    ]
+    nodes = [pools_world.node(n, f"10.160.1.2{n}", "10.244.1.0/24", zone=f"z{n}") for n in (1, 2)]
+    have = world(egresses=egresses, waiting="a pod is older", nodes=nodes)
+    zone = {"matchLabels": {"zone": "z2"}}
+    assert plan_pool(have, want(huge, subnet=None, node_selector=zone)).advice == (
         "Antrea gives out only the first 65536 addresses of 2001:db8::/64.",
         "The Egress old has 2001:db8::7 without a pool: Antrea may give that address to another. "
         "Set its pool.",

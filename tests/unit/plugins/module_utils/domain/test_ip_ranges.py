@@ -93,7 +93,8 @@ def test_of_a_huge_range_antrea_gives_out_the_first_65536() -> None:
     assert found.gives(Address(6, low + 65536, 0))
     assert not found.gives(Address(6, low + 65537, 0))
     assert found.usable(Address(6, low + 65537, 0))
-    assert not ip.parse_range({"cidr": "10.0.0.0/16"}).capped
+    assert not ip.parse_range({"start": "10.0.0.0", "end": "10.0.255.255"}).capped
+    assert ip.parse_range({"start": "10.0.0.0", "end": "10.1.0.0"}).capped
 
 
 @pytest.mark.parametrize(
@@ -123,5 +124,8 @@ def test_an_address_is_the_same_in_any_spelling() -> None:
     assert ip.same_address("2001:DB8::0:1", "2001:db8::1")
     assert not ip.same_address("10.0.0.1", "10.0.0.2")
     assert not ip.same_address(None, None)
+    assert not ip.same_address(None, "10.0.0.1")
+    assert ip.same_address("a name", "a name")
+    assert not ip.same_address("a name", "10.0.0.1")
     assert ip.plain("2001:DB8::0:1") == "2001:db8::1"
     assert ip.plain("a name") == "a name"

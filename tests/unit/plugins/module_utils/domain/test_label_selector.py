@@ -51,6 +51,7 @@ def test_a_selector_selects(selector: Obj, a: bool, b: bool, none: bool) -> None
         ({"match_labels": {"a": "b"}}, "match_labels: a selector has matchLabels"),
         ({"matchLabels": ["a"]}, "no mapping"),
         ({"matchExpressions": {"key": "a"}}, "no list"),
+        ({"matchExpressions": ["a"]}, "no list"),
         ({"matchLabels": {"a b": "c"}}, "a b is no label's name"),
         ({"matchLabels": {"Up.io/a": "c"}}, "Up.io/a is no label's name"),
         ({"matchLabels": {"a": "c d"}}, "c d is no label's value"),
@@ -72,6 +73,9 @@ def test_values_that_a_template_made_other_than_text_are_text() -> None:
         {"matchExpressions": [{"key": "a", "operator": "In", "values": [False]}]}
     )
     assert found["matchExpressions"][0]["values"] == ["false"]
+    # What is none stays as it is, for others to judge.
+    odd = {"matchExpressions": [{"key": "a"}, "b"]}
+    assert plain_selector(odd) == odd
 
 
 def test_a_selector_in_words() -> None:
