@@ -83,7 +83,7 @@ def plan_egress(world: World, want: Want) -> Change:
     if have is not None:
         paths = [step.target.rpartition(": ")[2] for step in change.plan.steps]
         changed = frozenset(_PARTS[path] for path in paths if path in _PARTS)
-    found = rules.problems(world, want.name, spec, have)
+    found = rules.problems(world, want.name, spec)
     advice = judge(found, change.plan.changed, changed, f"Egress {want.name}")
     check_owner(change, want.name, want.override_owner)
     pods = rules.pods_of(world, spec["appliedTo"])

@@ -47,7 +47,7 @@ _SMALL = {unit: Decimal(1000) ** -n for n, unit in enumerate("mun", 1)}
 _UNITS = {**_BINARY, **_DECIMAL, **_SMALL}
 
 
-def problems(world: World, name: str, spec: Obj, have: Obj | None) -> list[Problem]:
+def problems(world: World, name: str, spec: Obj) -> list[Problem]:
     """Return everything that is wrong with an Egress as it is to be."""
     found = [*egress_problems(world), *_pods(spec["appliedTo"]), *_bandwidth(world, spec)]
     pool_name, address = spec.get("externalIPPool"), spec.get("egressIP")
@@ -68,7 +68,7 @@ def problems(world: World, name: str, spec: Obj, have: Obj | None) -> list[Probl
             )
         )
     if pool is not None:
-        found += _from_pool(world, pool, parsed, have)
+        found += _from_pool(world, pool, parsed)
     if parsed is not None:
         found += _shared(world, name, parsed, pool)
     return found
@@ -89,16 +89,14 @@ def _pods(applied_to: Obj) -> Iterator[Problem]:
 # -- the address ------------------------------------------------------------------------
 
 
-def _from_pool(
-    world: World, pool: Obj, address: Address | None, have: Obj | None
-) -> Iterator[Problem]:
+def _from_pool(world: World, pool: Obj, address: Address | None) -> Iterator[Problem]:
     parts, name = frozenset({SOURCE}), pool["metadata"]["name"]
     ranges = ranges_of(pool)
     subnet = pool["spec"].get("subnetInfo")
     if subnet is not None:
         yield from subnet_problems(world, parts)
     if address is None:
-        if _full(world, pool, have):
+        if _full(pool):
             total = sum(one.count for one in ranges)
             yield Problem(
                 f"pool: all {total} addresses of {name} are in use. Add a range to it, or remove "
@@ -117,10 +115,7 @@ def _from_pool(
         yield Problem(f"egress_ip: {address.ip} is the gateway of the pool {name}", parts)
 
 
-def _full(world: World, pool: Obj, have: Obj | None) -> bool:
-    name = pool["metadata"]["name"]
-    if have is not None and have["spec"].get("externalIPPool") == name:
-        return False
+def _full(pool: Obj) -> bool:
     usage = (pool.get("status") or {}).get("usage") or {}
     total, used = usage.get("total"), usage.get("used")
     return bool(total) and used is not None and used >= total

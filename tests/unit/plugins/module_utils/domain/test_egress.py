@@ -85,6 +85,14 @@ def test_an_address_that_antrea_gave_stays() -> None:
     assert not plan_egress(have, want(egress_ip="172.18.181.11")).plan.changed
 
 
+def test_an_address_may_be_of_any_range() -> None:
+    have = world(pools=[pool("vlan181", SPAN, {"cidr": "172.18.181.32/28"})])
+    for address in ("172.18.181.20", "172.18.181.33", "172.18.181.46"):
+        assert plan_egress(have, want(egress_ip=address)).plan.changed
+    for address in ("172.18.181.32", "172.18.181.47"):
+        assert "is none that the pool" in refusal(have, egress_ip=address)
+
+
 def test_an_address_is_written_as_antrea_would_write_it() -> None:
     six = pool("six", {"cidr": "2001:db8::/120"}, subnetInfo=None)
     options = {"pool": "six", "egress_ip": "2001:DB8::0a"}
@@ -160,19 +168,24 @@ def test_pods_address_and_bandwidth_change_each_for_itself() -> None:
         ({"pool": None, "egress_ip": "192.0.2.9"}, "the Service web/b has 192.0.2.9"),
         ({"bandwidth": {"rate": "ten", "burst": "1M"}}, "bandwidth.rate: ten is no quantity"),
         ({"bandwidth": {"rate": "1M", "burst": "999"}}, "bandwidth.burst: 999 is not in 1k to"),
-        ({"bandwidth": {"rate": "5T", "burst": "1M"}}, "bandwidth.rate: 5T is not in 1k to"),
+        ({"bandwidth": {"rate": "4294967296k", "burst": "1M"}}, "rate: 4294967296k is not in 1k"),
     ],
 )
 def test_what_would_be_refused_or_in_vain_is_refused(options: Obj, words: str) -> None:
     full = pool("full", {"cidr": "172.18.181.64/30"})
     full["status"] = {"usage": {"total": 2, "used": 2}}
     gate = pool("gate", {"cidr": "172.18.181.0/29"})
-    pools = [pool(), gate, full, pool("other", {"cidr": "172.18.182.0/28"}, subnetInfo=None)]
+    pools = [
+        pool("vlan181", SPAN, {"cidr": "172.18.181.32/28"}),
+        gate,
+        full,
+        pool("other", {"cidr": "172.18.182.0/28"}, subnetInfo=None),
+    ]
     have = world(
         agent=SHAPING,
         pools=pools,
         egresses=[egress("bank", "172.18.181.12")],
-        services=[service("a", "172.18.181.13"), service("b", "192.0.2.9")],
+        services=[service("a", "10.96.0.9", "172.18.181.13"), service("b", "192.0.2.9")],
     )
     assert re.search(words, refusal(have, **options))
 
@@ -194,6 +207,11 @@ def test_an_egress_needs_gates_and_a_mode(
     assert re.search(words, refusal(world(version, agent, pools=[pool(), flat]), **options))
 
 
+def test_the_least_and_the_most_of_bandwidth() -> None:
+    bandwidth = {"rate": "1k", "burst": "4294967295k"}
+    assert plan_egress(world(agent=SHAPING), want(bandwidth=bandwidth)).plan.changed
+
+
 def test_without_pools_two_egresses_may_share_an_address() -> None:
     have = world(egresses=[egress("bank", "192.0.2.7", of=None)])
     change = plan_egress(have, want(pool=None, egress_ip="192.0.2.7"))
@@ -210,6 +228,12 @@ def test_a_full_pool_is_no_matter_for_an_egress_that_has_its_address() -> None:
     have = world(pools=[full], egresses=[egress("shop", "172.18.181.10")])
     assert plan_egress(have, want(pod_selector={})).plan.changed
     assert "all 11 addresses" in refusal(world(pools=[full]))
+    # One that waits for an address may change otherwise.
+    waiting = plan_egress(world(pools=[full], egresses=[egress()]), want(pod_selector={}))
+    assert waiting.plan.changed
+    assert "all 11 addresses" in waiting.advice[0]
+    full["status"] = {"usage": {"total": 11, "used": 10}}
+    assert plan_egress(world(pools=[full]), want()).plan.changed
 
 
 def test_an_old_sin_is_told_and_hinders_no_change_of_something_else() -> None:
