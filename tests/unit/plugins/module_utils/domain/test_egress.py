@@ -85,6 +85,17 @@ def test_an_address_that_antrea_gave_stays() -> None:
     assert not plan_egress(have, want(egress_ip="172.18.181.11")).plan.changed
 
 
+def test_selectors_are_compared_each_for_itself() -> None:
+    one = egress("shop", "172.18.181.11")
+    one["spec"]["appliedTo"]["podSelector"]["matchExpressions"] = []
+    assert not plan_egress(world(egresses=[one]), want()).plan.changed
+    assert actions(plan_egress(world(egresses=[one]), want(namespace_selector={}))) == [
+        "Apply it to pods with app=shop in all namespaces; other pods lose its address"
+    ]
+    one["spec"]["appliedTo"]["namespaceSelector"] = {"matchLabels": {"team": "web"}}
+    assert plan_egress(world(egresses=[one]), want(namespace_selector={})).plan.changed
+
+
 def test_an_address_may_be_of_any_range() -> None:
     have = world(pools=[pool("vlan181", SPAN, {"cidr": "172.18.181.32/28"})])
     for address in ("172.18.181.20", "172.18.181.33", "172.18.181.46"):
@@ -116,7 +127,8 @@ def test_another_pool_gives_the_former_address_back() -> None:
     named = plan_egress(have, want(pool="new", egress_ip="172.18.181.66"))
     assert spec(named)["egressIP"] == "172.18.181.66"
     # A static address that the pool has is adopted.
-    have = world(egresses=[egress("shop", "172.18.181.11", of=None)])
+    pools = [pool("vlan181", SPAN, {"cidr": "172.18.181.32/28"})]
+    have = world(pools=pools, egresses=[egress("shop", "172.18.181.11", of=None)])
     adopted = plan_egress(have, want())
     assert (spec(adopted)["egressIP"], spec(adopted)["externalIPPool"]) == (
         "172.18.181.11",
@@ -213,8 +225,8 @@ def test_the_least_and_the_most_of_bandwidth() -> None:
 
 
 def test_without_pools_two_egresses_may_share_an_address() -> None:
-    have = world(egresses=[egress("bank", "192.0.2.7", of=None)])
-    change = plan_egress(have, want(pool=None, egress_ip="192.0.2.7"))
+    others = [egress("bank", "192.0.2.7", of=None), egress("far", "192.0.2.8", of=None)]
+    change = plan_egress(world(egresses=others), want(pool=None, egress_ip="192.0.2.7"))
     assert change.advice == (
         "Without a pool nothing puts 192.0.2.7 on a node: set it up on one by hand; nothing moves "
         "it when that node dies.",
@@ -274,6 +286,10 @@ def test_a_removal_says_which_pods_lose_the_address() -> None:
     ]
     assert said("bank") == ["Remove the Egress; web/bank-1 loses the address (none yet)"]
     assert said("none") == []
+    nothing = egress("shop")
+    nothing["spec"]["appliedTo"] = {}
+    change = plan_egress(world(egresses=[nothing]), Want("shop", state="absent"))
+    assert actions(change) == ["Remove the Egress; no pod loses an address"]
     empty = world(pods=[], egresses=[egress("shop", "172.18.181.10")])
     assert actions(plan_egress(empty, Want("shop", state="absent"))) == [
         "Remove the Egress; no pod loses 172.18.181.10"
