@@ -165,7 +165,9 @@ class Outside:
 
     def _start(self, words: Sequence[str]) -> subprocess.Popen[str]:
         command = self.lab.inside([sys.executable, "-u", "-m", "tests.lab.outside", *words])
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
 
 
 class Wire:

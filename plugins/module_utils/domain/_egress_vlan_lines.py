@@ -1,0 +1,91 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A plan about an Egress on a VLAN as a person reads it. Pure."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._label_selector import (
+    selector_words,
+)
+
+Obj = dict[str, Any]
+_LABEL = 8
+
+
+def lines(plan: Obj, options: Obj) -> list[str]:
+    """Return what happens, on which nodes, what was seen there, what warns and what bars it."""
+    width = int(options.get("width") or 100)
+    found = _labelled("PLAN", _what(plan, options), width)
+    label = f"{plan['label']['key']}={plan['label']['value']}"
+    for word, names in (("gets", plan["adds"]), ("loses", plan["drops"])):
+        if names:
+            found += _labelled("Label", f"{', '.join(names)} {word} {label}", width)
+    if plan["state"] == "present":
+        found += _labelled("Pool", _pool(plan, options), width)
+        if options["drill"]:
+            found += _labelled(
+                "Drill",
+                "In the end the label is taken off the node that has the address, which then "
+                "moves, and is put back. Connections by the address break.",
+                width,
+            )
+        found += ["", *_table(plan)]
+    for word, key in (("WARNING", "warnings"), ("REFUSED", "refusals")):
+        for text in plan[key]:
+            found += _labelled(word, text, width)
+    return found
+
+
+def _what(plan: Obj, options: Obj) -> str:
+    if plan["state"] == "absent":
+        there = [
+            f"{kind} {plan[key]}"
+            for kind, key in (("Egress", "egress"), ("ExternalIPPool", "pool"))
+            if plan["had"][key]
+        ]
+        return f"{' and '.join(there) or 'Nothing'} {'are' if len(there) > 1 else 'is'} removed"
+    address = options["egress_ip"] or "an address of the pool"
+    return (
+        f"{_who(options['applied_to'])} leave with {address} on VLAN {plan['vlan']} by "
+        f"{options['gateway']} (Egress {plan['egress']}, Antrea {plan['version'] or '?'})"
+    )
+
+
+def _who(applied_to: Obj) -> str:
+    found = []
+    for key, word in (("pod_selector", "Pods"), ("namespace_selector", "namespaces")):
+        selector = applied_to.get(key)
+        if selector is not None:
+            found.append(f"{word} with {selector_words(selector)}" if selector else f"all {word}")
+    if not found:
+        return "No pods"
+    return found[0] if applied_to.get("pod_selector") is None else " of ".join(found)
+
+
+def _pool(plan: Obj, options: Obj) -> str:
+    ranges = [str(r.get("cidr") or f"{r.get('start')}-{r.get('end')}") for r in options["ranges"]]
+    verb = "is there" if plan["had"]["pool"] else "is made"
+    return (
+        f"{plan['pool']} {verb}: {', '.join(ranges) or 'no range'} in a network of /"
+        f"{options['prefix_length']}"
+    )
+
+
+def _table(plan: Obj) -> list[str]:
+    rows = [("Node", f"VLAN {plan['vlan']}", "seen")]
+    rows += [(name, f["verdict"], f["evidence"]) for name, f in plan["reach"].items()]
+    wide = [max(len(row[column]) for row in rows) for column in range(2)]
+    return [f"{a:{wide[0]}}  {b:{wide[1]}}  {c}" for a, b, c in rows]
+
+
+def _labelled(label: str, text: str, width: int) -> list[str]:
+    margin = " " * (_LABEL + 1)
+    wrapped = textwrap.wrap(
+        text, width, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
+    )
+    return [f"{label:{_LABEL}} {wrapped[0].lstrip()}", *wrapped[1:]]
