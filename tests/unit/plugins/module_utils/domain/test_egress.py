@@ -316,7 +316,11 @@ def test_a_pool_that_the_run_would_have_made_is_judged_as_if_it_were_there() -> 
     assert "none that the pool new" in refusal(world(), **options, egress_ip="172.18.181.10")
     # One that is there is the one that counts.
     other = pool("new", {"cidr": "172.18.181.96/28"})
-    have = world(pools=[other])
+    have = world(pools=[pool(), other])
+    assert [p["metadata"]["name"] for p in have.ahead(planned, ()).pools or ()] == [
+        "vlan181",
+        "new",
+    ]
     assert "none that the pool new" in refusal(have, **options, egress_ip="172.18.181.66")
 
 
