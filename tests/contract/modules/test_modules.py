@@ -43,6 +43,8 @@ CASES = {
         changes=True,
     ),
     "antrea_info": Case({"review": True}),
+    # No pod is here, which it tells.
+    "egress_probe": Case({"pods": ["10.244.1.10"], "address": "192.0.2.1", "port": 80}),
     "audit_report": Case(
         {
             "path": "/var/lib/reports/new",
