@@ -64,6 +64,29 @@ options:
       override_owner:
         description: Whether to change a ConfigMap that belongs to Helm, GitOps or an add-on manager.
         type: bool
+      external_ips:
+        description: Services (C(namespace), C(name)) with the C(pool) that gives each its address; null takes that away.
+        type: list
+        elements: dict
+      l7_export:
+        description: Namespaces, or Pods in them (C(namespace), C(pod)), with the C(direction) of flows whose layer 7 is exported.
+        type: list
+        elements: dict
+      node_policy:
+        description: "A policy for nodes: C(name), C(node_selector), C(priority), C(tier), C(ingress), C(egress), rules as in the API."
+        type: dict
+      ssh:
+        description: "Addresses from which nodes are managed, each with the port there: C(172.16.0.9:22)."
+        type: list
+        elements: str
+      objects:
+        description: >-
+          What of these was found, whole: C(services), C(pools), C(namespaces), C(pods), C(nodes), C(policies) (the ClusterNetworkPolicy
+          of that name).
+        type: dict
+      kube_proxy:
+        description: RV(k8snet.cni.kube_proxy_info#module:kube_proxy).
+        type: dict
       width:
         description: Columns of the lines.
         type: int
@@ -82,7 +105,7 @@ _value:
       (what is set along, and why), C(expected) (gates that agents are to run with), C(writes) (whether the ConfigMap changes),
       C(controller) (whether its pods start anew), C(nodes) (Node to what happens), C(order) and C(hosts) (Nodes and their hosts in
       the order of their turns), C(canary) (the Node whose failure takes all back; empty where others run with the change already),
-      C(unseen) (Nodes), C(pending) (whether there is anything to do).
+      C(unseen) (Nodes), C(marks) (annotations that change), C(strict_arp) (whether kube-proxy needs it), C(policy) (for nodes), C(pending) (whether there is anything to do).
   type: dict
 """
 

@@ -112,6 +112,15 @@ options:
     type: list
     elements: str
     default: [antrea-agent]
+  hold_chains:
+    description:
+      - Chains of the table C(filter), of both families, that the restore empties once the actor is held. Rules that the actor wrote stay
+        behind when it ends, and would keep the node cut off.
+      - For Antrea's policies for nodes, C(ANTREA-POL-INGRESS-RULES) and C(ANTREA-POL-EGRESS-RULES). They are not put back; the actor
+        writes them again when the hold is lifted.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: k8snet.cni.undo_bundle
   - module: k8snet.cni.ovs_facts
@@ -238,6 +247,7 @@ ARGUMENTS: dict[str, Any] = {
     "hold": {"type": "bool", "default": False},
     "hold_units": {"type": "list", "elements": "str", "default": ["kubelet"]},
     "hold_processes": {"type": "list", "elements": "str", "default": ["antrea-agent"]},
+    "hold_chains": {"type": "list", "elements": "str", "default": []},
 }
 SCOPE = {"links": None, "reach": None, "ovs": True, "ovs_socket": None, "dns": True}
 
@@ -248,7 +258,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if params["state"] == "armed" and params["renew"]:
         return checkpoint.renew(params["timeout"])
     if params["state"] == "armed":
-        hold = {"units": params["hold_units"], "processes": params["hold_processes"]}
+        hold = {word: params[f"hold_{word}"] for word in ("units", "processes", "chains")}
         scope = {**SCOPE, **params["scope"]}
         return checkpoint.arm(params["timeout"], scope, hold if params["hold"] else None)
     if params["state"] == "confirmed":

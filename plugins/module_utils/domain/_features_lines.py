@@ -19,7 +19,7 @@ def lines(plan: Obj, width: int) -> list[str]:
     """Return what changes and why, in which order, what an upgrade breaks, what bars it."""
     found = _labelled("PLAN", _what(plan), width)
     for text in plan["steps"]:
-        found += _labelled("File", text, width)
+        found += _labelled("Change", text, width)
     for text in plan["pulled"]:
         found += _labelled("Along", f"{text}.", width)
     if plan["pending"]:
@@ -56,6 +56,8 @@ def _order(plan: Obj) -> str:
         )
     elif changing:
         parts.append("The first that fails stops; others run with the change already.")
+    if plan["marks"] or plan["strict_arp"]:
+        parts.append("When all run with these gates, annotations are set.")
     return " ".join(parts)
 
 

@@ -12,7 +12,9 @@ from typing import Any
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
     _antrea_config,
     _antrea_features,
+    _feature_marks,
     _features_lines,
+    _node_policy_plan,
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _antrea_tables as tables
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._antrea_features import Ask, Found
@@ -60,7 +62,9 @@ def decide(cluster: Obj, antrea: Obj, hosts: list[Obj], options: Obj) -> Obj:
 
     ``hosts``: as `_nodes.match` takes them, each with ``gates`` (of antrea_gates, or its error).
     ``options``: gates, prerequisites, accept_deprecated, upgrade_to, canary, control_planes (names
-    of Nodes), accept_unseen, override_owner, width.
+    of Nodes), accept_unseen, override_owner, width; external_ips, l7_export, and for them objects
+    (as `_feature_marks.marks` takes them) and kube_proxy (of kube_proxy_info); node_policy and ssh,
+    as `_node_policy_plan.plan` takes them.
     """
     scope = match(hosts, cluster["nodes"])
     accepted = names_of(options.get("accept_unseen"))
@@ -78,6 +82,9 @@ def decide(cluster: Obj, antrea: Obj, hosts: list[Obj], options: Obj) -> Obj:
         "expected": {},
         "steps": [],
         "upgrade": [],
+        "marks": [],
+        "strict_arp": False,
+        "policy": {},
         "writes": False,
         "controller": False,
         "pending": False,
@@ -91,6 +98,8 @@ def decide(cluster: Obj, antrea: Obj, hosts: list[Obj], options: Obj) -> Obj:
         files = _judge(plan, cluster, antrea, options)
         views = [view for view in scope.views if view.state == VISITED and view.node]
         _nodes(plan, views, antrea, files, options)
+        _marks(plan, options)
+        _policy(plan, antrea, options)
     plan["lines"] = _features_lines.lines(plan, width)
     return plan
 
@@ -100,7 +109,11 @@ def _resolved(antrea: Obj, options: Obj) -> tuple[Found, str | None]:
     if not antrea["installed"] or antrea["config_map"] is None:
         return Found(), None  # `unready` says so
     ask = Ask(
-        dict(options.get("gates") or {}),
+        {
+            **_feature_marks.gates(antrea, options),
+            **_node_policy_plan.gates(antrea, options),
+            **(options.get("gates") or {}),
+        },
         bool(options.get("prerequisites")),
         frozenset(names_of(options.get("accept_deprecated"))),
     )
@@ -139,6 +152,35 @@ def _judge(plan: Obj, cluster: Obj, antrea: Obj, options: Obj) -> set[str]:
         if p["level"] == "vain" and (p["component"], p["path"]) not in asked
     ]
     return {step.target.rpartition(": ")[2] for step in change.plan.steps}
+
+
+def _marks(plan: Obj, options: Obj) -> None:
+    """Note the annotations that change, and whether kube-proxy needs strictARP for them."""
+    empty: Obj = {"services": [], "pools": [], "namespaces": [], "pods": []}
+    plan["marks"], barred = _feature_marks.marks(
+        options, {**empty, **(options.get("objects") or {})}
+    )
+    plan["strict_arp"], unwilling = _feature_marks.strict_arp(
+        options, options.get("kube_proxy") or {}
+    )
+    plan["refusals"] += barred + unwilling
+    plan["steps"] += [_feature_marks.words(change) for change in plan["marks"]]
+    if plan["strict_arp"]:
+        plan["steps"].append(
+            "kube-proxy gets strictARP, and its pods start anew: in IPVS mode every node would "
+            "answer ARP for the addresses of Services"
+        )
+    plan["pending"] = bool(plan["pending"] or plan["marks"] or plan["strict_arp"])
+
+
+def _policy(plan: Obj, antrea: Obj, options: Obj) -> None:
+    """Note the policy for nodes, judged, and the node on which it is tried."""
+    hosts = dict(zip(plan["order"], plan["hosts"]))
+    plan["policy"], barred = _node_policy_plan.plan(antrea, options, hosts)
+    plan["refusals"] += barred
+    if plan["policy"].get("changes"):
+        plan["steps"] += _node_policy_plan.words(plan["policy"])
+        plan["pending"] = True
 
 
 def _old_kubernetes(cluster: Obj, found: Found) -> list[str]:

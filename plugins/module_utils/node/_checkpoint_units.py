@@ -56,8 +56,10 @@ ConditionPathExists=!{root}/hold
 
 
 def run(*words: str, timeout: float = _TIMEOUT) -> tuple[int, str]:
-    """Run a program of systemd's; its exit code and what it said. 127: there is none."""
-    program = shutil.which(words[0], path=os.environ.get("PATH", "") + ":/usr/bin:/bin")
+    """Run a program; its exit code and what it said. 127: there is none."""
+    program = shutil.which(
+        words[0], path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/bin:/bin"
+    )
     if program is None:
         return 127, f"{words[0]} not found"
     try:

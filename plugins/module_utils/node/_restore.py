@@ -23,6 +23,7 @@ from ..domain import _checkpoint as domain
 from . import _checkpoint_read as reading
 from . import _checkpoint_store as storing
 from . import _checkpoint_units as units
+from . import _restore_chains as chains
 from ._checkpoint_store import CheckpointError, Store
 from ._links import ReadError
 from ._restore_apply import Restorer
@@ -50,6 +51,7 @@ MODULES = (
     "node._program",
     "node._restore",
     "node._restore_apply",
+    "node._restore_chains",
     "node._restore_datapath",
     "node._restore_ip",
 )
@@ -107,7 +109,8 @@ def show(store: Store, name: str) -> int:
     say(f"Saved: {domain.counted(saved)}.")
     hold = store.hold_settings(name)
     if hold is not None:
-        say(f"1. Stop and hold {', '.join([*hold['units'], *hold['processes']])}.")
+        emptied = f", empty {', '.join(hold['chains'])}" if hold.get("chains") else ""
+        say(f"1. Stop and hold {', '.join([*hold['units'], *hold['processes']])}{emptied}.")
     try:
         todo = domain.restore_plan(saved, reading.gather(content["socket"], saved["with_ovs"]))
     except ReadError as error:
@@ -239,6 +242,8 @@ def hold(store: Store, name: str) -> list[str]:
         code, said = units.run("systemctl", "stop", units.full(unit), timeout=_STOP_SECONDS)
         say(f"Stopped {unit}." if code == 0 else f"{unit} does not stop: {said}", code != 0)
     end_processes(settings["processes"])
+    # When nobody is left to fill them again.
+    chains.empty(settings.get("chains") or [], say)
     return list(settings["units"])
 
 

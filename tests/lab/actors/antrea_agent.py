@@ -31,6 +31,7 @@ from tests.lab.actors import (
     antrea_egress,
     antrea_egress_rules,
     antrea_gates,
+    antrea_node_policy,
     antrea_proxy,
     kube_services,
 )
@@ -241,6 +242,9 @@ class Agent:
         routines = [self.follow_ovs, self.follow_node_configs, self.serve_services, self.beat]
         if self.egress:
             routines.append(self.follow_egresses)
+        if rules.gate(self.conf, "NodeNetworkPolicy"):
+            policies = antrea_node_policy.NodePolicies(self.node_name)
+            routines.append(lambda: policies.sync(self.api))
         while not self.ended.is_set():
             for routine in routines:
                 try:

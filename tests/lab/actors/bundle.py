@@ -20,7 +20,8 @@ _HERE = Path(__file__).resolve().parent
 #: Modules of this folder that run on nodes, and the commands among them.
 _MODULES = (
     *("antrea_agent", "antrea_api", "antrea_gates", "antrea_ovs", "antrea_proxy", "antrea_rules"),
-    *("antrea_egress", "antrea_egress_rules", "antrea_members", "antrea_watchdog"),
+    *("antrea_egress", "antrea_egress_rules", "antrea_members", "antrea_node_policy"),
+    "antrea_watchdog",
     *("calico_bgp", "calico_detect", "calico_node", "calico_vxlan"),
     *("dns", "health", "kubelet", "kubelet_pods", "pods", "rollout", "web"),
     *("kube_proxy", "kube_proxy_iptables", "kube_proxy_ipvs", "kube_proxy_nftables"),

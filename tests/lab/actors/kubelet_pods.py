@@ -84,6 +84,8 @@ class NodePod:
         self._not_before = 0.0
         self._started = 0.0
         self._reported = ""
+        #: Why the main container ended last; a start does not take it back.
+        self._why = ""
         self._state = FOLDER / f"{self.name}.json"
 
     def words(self) -> list[str]:
@@ -124,7 +126,7 @@ class NodePod:
                 meta = pod["metadata"]
                 self.pod = {key: meta[key] for key in ("uid", "name", "namespace")}
                 self.file.write_text(json.dumps(self.pod), encoding="utf-8")
-                self._starts, self._not_before, self._reported = 0, 0.0, ""
+                self._starts, self._not_before, self._reported, self._why = 0, 0.0, "", ""
                 self.say(f"pod {meta['name']} is this node's")
 
     def _says_so(self, pod: Obj) -> bool:
@@ -167,11 +169,12 @@ class NodePod:
         running = _active(self.units[0])
         ready = bool(running and about.get("ready"))
         restarts = max(0, self._starts - 1)
-        text = f"{ready} {running} {restarts} {about.get('why', '')}"
+        self._why = str(about.get("why") or self._why)
+        text = f"{ready} {running} {restarts} {self._why}"
         if text == self._reported:
             return
         try:
-            self._write(ready, running, restarts, str(about.get("why", "")))
+            self._write(ready, running, restarts, self._why)
             self._reported = text
         except FAULTS as error:
             self.say(f"cannot report the pod: {error}")
