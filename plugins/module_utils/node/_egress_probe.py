@@ -119,8 +119,9 @@ def addresses(text: str) -> list[str]:
         text = text.partition("\r\n\r\n")[2]
     found: dict[str, None] = {}
     for word in _WORD.findall(text):
+        host = word.partition(":")[0] if word.count(":") == 1 else word
         with contextlib.suppress(ValueError):
-            found[str(ipaddress.ip_address(word.strip(".")))] = None
+            found[str(ipaddress.ip_address(host.strip(".")))] = None
     return list(found)
 
 

@@ -69,7 +69,7 @@ def test_a_gateway_that_answers_others_points_to_the_way_between() -> None:
 
 
 @pytest.mark.parametrize(
-    "hearing, words", [("node1", "nothing comes in"), ("node2", "nobody hears what eth0 sends")]
+    ("hearing", "words"), [("node1", "nothing comes in"), ("node2", "nobody hears what eth0 sends")]
 )
 def test_one_direction_alone_is_told(hearing: str, words: str) -> None:
     other = {"node1": "node2", "node2": "node1"}[hearing]
@@ -79,7 +79,7 @@ def test_one_direction_alone_is_told(hearing: str, words: str) -> None:
     assert words in found["node2"]["evidence"]
 
 
-@pytest.mark.parametrize("tag, verdict", [(None, "tag-stripped"), (99, "wrong-vlan")])
+@pytest.mark.parametrize(("tag", "verdict"), [(None, "tag-stripped"), (99, "wrong-vlan")])
 def test_the_gateways_tag_tells(tag: int | None, verdict: str) -> None:
     assert verdicts(node1=probe("node2", tag), node2=probe("node1", 181))["node1"] == verdict
 
