@@ -307,6 +307,15 @@ def test_a_write_whose_answer_was_lost_is_not_made_twice(
     assert antrea.find(f"{POOLS}/vlan181") is None
 
 
+def test_what_somebody_else_removed_in_between_is_no_change(
+    antrea: Client, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_pool(api, pool())
+    Meddler(api, monkeypatch, lambda: antrea.delete(f"{POOLS}/vlan181"), 1)
+    gone = set_pool(api, pool(state="absent"))
+    assert (gone["changed"], gone["plan"], gone["object"]) == (False, [], None)
+
+
 def test_what_the_webhook_says_is_told(antrea: Client, api: Api, double: Double) -> None:
     said = 'admission webhook "externalippoolvalidator.antrea.io" denied the request: no'
     rule = {"verb": "create", "path": POOLS, "status": 400, "message": said}
@@ -397,6 +406,30 @@ def test_the_time_is_over(antrea: Client, api: Api) -> None:
     assert "for nodes with zone=b, of which are ready: none" in said
     assert not error.value.result["changed"]
     assert error.value.result["egress"]["message"] == "IPAssigned: told"
+
+
+@pytest.mark.parametrize(("kind", "status"), [("unreachable", None), ("forbidden", 403)])
+def test_the_wait_outlives_a_stumble_and_no_refusal(
+    antrea: Client, api: Api, monkeypatch: pytest.MonkeyPatch, kind: str, status: int | None
+) -> None:
+    set_pool(api, pool())
+    set_egress(api, egress())
+    assign(antrea, "shop", "172.18.181.10", "node1", **WELL)
+    send, failed = api.get, []
+
+    def get(path: str, query: Obj | None = None) -> Obj:
+        if path == f"{EGRESSES}/shop" and not failed:
+            failed.append(path)
+            raise ClusterError(kind, "a stumble", status)
+        return send(path, query)
+
+    monkeypatch.setattr(api, "get", get)
+    if status is None:
+        assert set_egress(api, egress(), poll=0.05)["egress"]["assigned"]
+        assert failed
+        return
+    with pytest.raises(ClusterError, match="a stumble"):
+        set_egress(api, egress(), poll=0.05)
 
 
 def test_a_removal_and_check_mode_wait_for_nothing(antrea: Client, api: Api) -> None:
