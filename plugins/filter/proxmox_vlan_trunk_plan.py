@@ -48,7 +48,7 @@ options:
         type: list
         elements: str
       former:
-        description: Lines that the undo bundle of a run holds.
+        description: Lines that the undo bundle of a run holds, to be put back or gone on with.
         type: dict
       width:
         description: Columns of the lines.

@@ -18,7 +18,7 @@ def lines(plan: Obj, width: int) -> list[str]:
     found = _labelled("PLAN", _what(plan), width)
     found += _labelled("Order", _order(plan), width)
     for name in plan["order"]:
-        found += _node(plan["nodes"][name])
+        found += _node(plan["nodes"][name], plan)
     for label, key in (("WARNING", "warnings"), ("REFUSED", "refusals")):
         for text in plan[key]:
             found += _labelled(label, text, width)
@@ -44,7 +44,7 @@ def _order(plan: Obj) -> str:
     )
 
 
-def _node(entry: Obj) -> list[str]:
+def _node(entry: Obj, plan: Obj) -> list[str]:
     """Return one node's block; its lines are never wrapped, since they are to be compared."""
     name = f" ({entry['vm']})" if entry["vm"] else ""
     role = ", control plane" if entry["control_plane"] else ""
@@ -54,12 +54,13 @@ def _node(entry: Obj) -> list[str]:
     )
     if entry["write"]:
         return [head, f"  - {entry['former']}", f"  + {entry['wanted']}"]
+    then = ""
     if entry["due"]:
-        then = (
-            "  = {} (a power cycle is due)" if entry["changes"] else "  = {} (needs a power cycle)"
-        )
-        return [head, then.format(entry["wanted"])]
-    return [head, f"  = {entry['wanted']}"]
+        cycled = plan["power_cycle"] == "when_due"
+        then = " (a power cycle is due)" if cycled else " (needs a power cycle)"
+    elif entry["left"]:
+        then = " (left cordoned by an interrupted run, and let go)"
+    return [head, f"  = {entry['wanted']}{then}"]
 
 
 def _labelled(label: str, text: str, width: int) -> list[str]:

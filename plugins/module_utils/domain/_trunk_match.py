@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_decision import names_of
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
     NOT_IN_INVENTORY,
     NOT_LINUX,
@@ -65,14 +66,15 @@ def _result(found: dict[str, Obj], refusals: list[str]) -> Obj:
 
 def _chosen(scope: Scope, options: Obj) -> list[View]:
     views = [view for view in scope.views if view.node is not None]
-    if options.get("nodes"):
-        return [view for view in views if view.name in options["nodes"]]
+    wanted = names_of(options.get("nodes")) - {""}
+    if wanted:
+        return [view for view in views if view.name in wanted]
     return [view for view in views if view.state not in _LEFT_OUT]
 
 
 def _nobody(scope: Scope, options: Obj) -> list[str]:
     known = {view.name for view in scope.views if view.node is not None}
-    wanted = options.get("nodes") or ()
+    wanted = sorted(names_of(options.get("nodes")) - {""})
     found = [
         f"proxmox_vlan_trunk_nodes: the cluster has no Node {name}."
         for name in wanted

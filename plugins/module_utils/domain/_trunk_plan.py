@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _trunk_lines as words
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_decision import names_of
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._proxmox_net import (
     NetLine,
     NetLineError,
@@ -29,13 +30,14 @@ def decide(matched: Obj, seen: Obj, options: Obj) -> Obj:
 
     ``matched``: of `_trunk_match.matched`. ``seen``: answers (path of the API -> its data), nodes
     (Node objects), probes (Node -> VLAN as text -> what vlan_probe returned; {} without gateways).
-    ``options``: state, vlans, power_cycle, accept_control_plane (names of Nodes), former (restored:
-    Node -> vmid, net, former, written), width.
+    ``options``: state, vlans, power_cycle, accept_control_plane (names of Nodes), former (lines of
+    the undo bundle: with restored those to put back, else of the run that is gone on with), width.
     """
     state = options["state"]
     refusals = list(matched["refusals"])
     try:
-        if not wanted(options.get("vlans") or ()) and state != RESTORED:
+        options = {**options, "vlans": wanted(_numbers(options.get("vlans") or ()))}
+        if not options["vlans"] and state != RESTORED:
             refusals.append("proxmox_vlan_trunk_vlans: name one VLAN at least.")
     except NetLineError as error:
         refusals.append(f"proxmox_vlan_trunk_vlans: {error}.")
@@ -50,12 +52,13 @@ def decide(matched: Obj, seen: Obj, options: Obj) -> Obj:
                 refusals.append(f"{name}: {_what(entry)}: {error}")
     for name, entry in planned.items():
         entry.update(_kube(kube.get(name) or {}))
+        entry.update(_left(entry, (options.get("former") or {}).get(name)))
         refusals += _bars(name, entry, kube, options) if entry["changes"] else []
         warnings += _warns(name, entry, options)
     order = sorted(planned, key=lambda name: (planned[name]["control_plane"], _natural(name)))
     plan = {
         "state": state,
-        "vlans": list(options.get("vlans") or ()),
+        "vlans": options["vlans"],
         "power_cycle": options["power_cycle"],
         "nodes": planned,
         "order": order,
@@ -66,6 +69,15 @@ def decide(matched: Obj, seen: Obj, options: Obj) -> Obj:
     plan["undo"] = {name: _kept(planned[name]) for name in plan["turns"]}
     plan["lines"] = words.lines(plan, int(options.get("width") or 100))
     return plan
+
+
+def _numbers(value: Any) -> list[int]:
+    """Return VLANs given as a list, or as ``-e name=a,b`` hands them on. Raises NetLineError."""
+    texts = value if isinstance(value, (list, tuple)) else str(value).split(",")
+    try:
+        return [int(text) for text in texts]
+    except ValueError:
+        raise NetLineError(f"'{value}' is no list of numbers") from None
 
 
 def waits(entry: Obj, pending: list[Obj]) -> bool:
@@ -191,6 +203,13 @@ def _kube(node: Obj) -> Obj:
     }
 
 
+def _left(entry: Obj, kept: Obj | None) -> Obj:
+    """Return what a run that was interrupted has left: a Node that it cordoned is let go again."""
+    if kept is None or kept["cordoned"] or not entry["cordoned"]:
+        return {"left": False}
+    return {"left": True, "cordoned": False, "changes": True}
+
+
 def _ready(node: Obj) -> bool:
     conditions = (node.get("status") or {}).get("conditions") or ()
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
@@ -209,7 +228,7 @@ def _bars(name: str, entry: Obj, kube: dict[str, Obj], options: Obj) -> list[str
             f"{name} is one of {len(members)} control-plane nodes, and without it {others} are "
             "Ready: etcd would have no quorum. Change the VM by hand in a maintenance window."
         ]
-    if name not in (options.get("accept_control_plane") or ()):
+    if name not in names_of(options.get("accept_control_plane")):
         return [
             f"{name} is a control-plane node, and may be off the network for a moment. Name it in "
             "proxmox_vlan_trunk_accept_control_plane, or leave it out of proxmox_vlan_trunk_nodes."
@@ -239,7 +258,7 @@ def due(entry: Obj) -> str:
 
 
 def _kept(entry: Obj) -> Obj:
-    keys = ("host", "nic", "mac", "vmid", "net", "former")
+    keys = ("host", "nic", "mac", "vmid", "net", "former", "cordoned")
     return {**{key: entry[key] for key in keys}, "written": entry["wanted"]}
 
 

@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests.integration.proxmox_vlan_trunk.world import NODE, PODS, VLAN, World
+from tests.lab.antrea_scene import await_that
 
 pytestmark = pytest.mark.lab
 
@@ -29,6 +32,8 @@ def test_a_missing_trunk_is_added_and_the_gateway_answers(world: World) -> None:
     assert f"  - {former}\n  + {former},trunks={VLAN}\n" in done.task("Show the plan")
     assert world.vm.config["net0"] == f"{former},trunks={VLAN}"
     assert world.api.written() == [("PUT", LINE)]
+    given = [parameters for method, _path, parameters in world.api.requests if method == "PUT"]
+    assert sorted(given[0]) == ["digest", "net0"]
     assert (world.there(f"{PODS}/web"), world.cordoned(), world.locked()) == (False,) * 3
 
     again = world.run("--diff")
@@ -118,9 +123,9 @@ def test_a_token_that_may_not_write_leaves_the_node_as_it_was(world: World) -> N
     former = world.vm.config["net0"]
     run = world.run()
     assert run.code != 0
-    run.has(why)
+    run.has(why, f"Its line is as it was, and {NODE} takes pods as before.")
     assert world.vm.config["net0"] == former
-    assert not world.locked()
+    assert (world.cordoned(), world.locked()) == (False, False)
 
 
 @pytest.mark.full
@@ -133,3 +138,46 @@ def test_a_vlan_is_taken_off_again(world: World) -> None:
     assert world.vm.config["net0"] == f"{former},trunks=180;182"
     again = world.run(state="absent")
     assert (again.code, again.changed) == (0, 0), again.said
+
+
+@pytest.mark.full
+def test_a_pod_that_does_not_end_keeps_the_line_as_it_is(world: World) -> None:
+    world.pod(grace=30)
+    run = world.run(drain_timeout=2)
+    assert run.code != 0
+    run.has(f"Pods on {NODE} have not ended within 2 seconds.")
+    assert world.api.written() == []
+    assert (world.cordoned(), world.locked()) == (False, False)
+
+
+@pytest.mark.full
+def test_an_api_that_does_not_answer_as_it_should(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = world.state()
+    strange = world.run(ca_path="")
+    assert strange.code != 0
+    strange.has("CERTIFICATE_VERIFY_FAILED")
+    world.api.denied["GET", "nodes/{node}/network"] = "Permission check failed"
+    denied = world.run()
+    assert denied.code != 0
+    denied.has("nodes/pve1/network: HTTP Error 403: Permission check failed", "Sys.Audit")
+    monkeypatch.delenv("PROXMOX_TOKEN_SECRET")
+    nameless = world.run()
+    assert nameless.code != 0
+    nameless.has("Proxmox is asked with an API token: set proxmox_vlan_trunk_api_token_secret")
+    assert world.state() == before
+
+
+@pytest.mark.full
+def test_the_controller_dies_and_the_run_is_gone_on_with(world: World) -> None:
+    run = world.start()
+    await_that(world.api.written, bool, "the line is written", 120)
+    run.process.send_signal(signal.SIGKILL)
+    run.process.wait()
+    assert (world.cordoned(), world.locked()) == (True, True)
+    done = world.run()
+    assert done.code == 0, done.said
+    done.has("left cordoned by an interrupted run, and let go")
+    assert world.api.written() == [("PUT", LINE)]
+    assert (world.cordoned(), world.locked()) == (False, False)

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.integration.antrea.window import Run, Window
+from tests.integration.antrea.window import Run, Running, Window
 from tests.lab.errors import LabError
 from tests.lab.proxmox import Proxmox, Vm, Wire, vlans_of
 from tests.lab.scene import Scene
@@ -77,7 +77,7 @@ class World:
         self.api.stop()
         for path in (LEASE, f"{PODS}/web", f"{BUDGETS}/web"):
             if self.there(path):
-                self.scene.call("DELETE", path)
+                self.scene.call("DELETE", f"{path}?gracePeriodSeconds=0")
         self.scene.call("PATCH", f"/api/v1/nodes/{NODE}", {"spec": {"unschedulable": None}})
 
     def environment(self) -> dict[str, str]:
@@ -90,16 +90,18 @@ class World:
     # -- runs -------------------------------------------------------------------------------------
 
     def run(self, *arguments: str, **variables: Any) -> Run:
+        return self._silent(self.start(*arguments, **variables).end(200))
+
+    def start(self, *arguments: str, **variables: Any) -> Running:
         words: Obj = {"vlans": [VLAN], "gateways": {VLAN: GATEWAY}, "nodes": [NODE]}
         words.update(self._hurry(), probe_timeout=1, **variables)
-        done = self.window.start(
+        return self.window.start(
             "proxmox_vlan_trunk",
             *arguments,
             k8snet_undo_dir=str(self.window.folder / "undo"),
             k8snet_run_id="window",
             **{f"proxmox_vlan_trunk_{name}": value for name, value in words.items()},
-        ).end(200)
-        return self._silent(done)
+        )
 
     def rollback(self) -> Run:
         words = {f"proxmox_vlan_trunk_{name}": value for name, value in self._hurry().items()}
@@ -123,11 +125,14 @@ class World:
             return False
         return True
 
-    def pod(self, allowed: int | None = None) -> None:
-        """Has a pod on the node; ``allowed``: what its disruption budget has room for."""
+    def pod(self, allowed: int | None = None, grace: int = 0) -> None:
+        """Has a pod on the node; ``allowed``: what its disruption budget has room for.
+
+        ``grace``: seconds that it takes to end. Nobody ends one here that takes any.
+        """
         owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "1"}
         meta = {"name": "web", "namespace": "default", "labels": {"app": "web"}}
-        spec = {"nodeName": NODE, "terminationGracePeriodSeconds": 0}
+        spec = {"nodeName": NODE, "terminationGracePeriodSeconds": grace}
         spec["containers"] = [{"name": "web", "image": "web"}]  # type: ignore[assignment]
         pod = {"apiVersion": "v1", "kind": "Pod", "spec": spec}
         pod["metadata"] = {**meta, "ownerReferences": [owner]}

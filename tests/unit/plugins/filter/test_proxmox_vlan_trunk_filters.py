@@ -83,7 +83,7 @@ def host(number: int) -> Obj:
 
 
 def vm(number: int) -> Obj:
-    config = {"net0": line(number), "digest": f"d{number}", "cores": 4, "net9x": "no"}
+    config = {"net0": line(number), "digest": f"d{number}", "cores": 4, "netdev0": line(number)}
     base = {"vmid": 100 + number, "name": f"vm{number}", "node": "pve1", "status": "running"}
     return {**base, "config": config}
 
@@ -290,6 +290,18 @@ def test_a_node_that_is_not_ready_is_not_drained() -> None:
 def test_vlans_have_to_be_named_and_to_exist() -> None:
     assert "name one VLAN at least" in World().plan(vlans=[])["refusals"][0]
     assert "4095 is none of" in World().plan(vlans=[4095])["refusals"][0]
+    assert "'x' is no list of numbers" in World().plan(vlans="x")["refusals"][0]
+
+
+def test_lists_may_come_as_one_string() -> None:
+    world = World(12, control_planes=0)
+    plan = world.plan(nodes="node2,node12", vlans="181,182")
+    assert plan["turns"] == ["node2", "node12"]
+    assert plan["nodes"]["node2"]["wanted"].endswith(",trunks=181;182")
+    assert world.plan(nodes=["node2"], vlans=181)["vlans"] == [181]
+    world = World(4, control_planes=3)
+    assert world.plan(nodes="node1", accept_control_plane="node11,node12")["refusals"] != []
+    assert world.plan(nodes="node1", accept_control_plane="node3,node1")["refusals"] == []
 
 
 def test_lines_are_put_back_unless_somebody_else_has_changed_them() -> None:
@@ -309,6 +321,25 @@ def test_lines_are_put_back_unless_somebody_else_has_changed_them() -> None:
     assert "Somebody has changed it since" in back()["refusals"][0]
     world.vms[1]["config"]["net0"] = line(7)
     assert "no VM 102 whose net0 has the MAC" in back()["refusals"][0]
+
+
+def test_a_node_that_an_interrupted_run_has_cordoned_is_let_go() -> None:
+    world = World()
+    kept = world.plan(nodes=["node2", "node3"])["undo"]
+    assert kept["node2"]["cordoned"] is False
+    for number in (1, 2):
+        done = line(number + 1, ",tag=216,trunks=181")
+        world.vms[number]["config"]["net0"] = done
+        world.nodes[number]["spec"]["unschedulable"] = True
+    kept["node3"]["cordoned"] = True
+    plan = world.plan(nodes=["node2", "node3"], former=kept)
+    assert plan["turns"] == ["node2"]
+    entry = plan["nodes"]["node2"]
+    assert (entry["write"], entry["cordoned"]) == (False, False)
+    assert any("left cordoned by an interrupted run" in text for text in plan["lines"])
+    # One that was cordoned before the run stays so.
+    assert plan["nodes"]["node3"]["cordoned"] is True
+    assert world.plan(nodes=["node2", "node3"])["turns"] == []
 
 
 def test_the_verdict_on_what_was_written() -> None:
