@@ -1,0 +1,81 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What tests of antrea_egress_vlan do and see, beside running playbooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.integration.antrea.window import Run, Window
+from tests.lab.antrea_scene import await_that
+from tests.lab.egress_scene import EGRESSES, GATEWAY, NAMESPACE, POOLS, RANGE, VLAN, EgressScene
+
+Obj = dict[str, Any]
+
+LABEL = f"k8snet.io/egress-{VLAN}"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+NOTHING: Obj = {"labelled": [], "pools": [], "egresses": [], "locked": False}
+
+
+class Leaving:
+    """The playbook, and the cluster that it changes."""
+
+    def __init__(self, scene: EgressScene, folder: Path) -> None:
+        self.scene = scene
+        self.window = Window(scene, folder)
+
+    def run(self, *arguments: str, **more: Any) -> Run:
+        role = {
+            "name": "shop",
+            "vlan": VLAN,
+            "ranges": [RANGE],
+            "gateway": GATEWAY,
+            "nodes": self.scene.nodes,
+            "applied_to": {
+                "namespace_selector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}
+            },
+            "probe": self.scene.outside.target,
+            "listen": 6,
+        }
+        words = {f"antrea_egress_vlan_{key}": value for key, value in role.items()}
+        words["k8snet_undo_dir"] = self.undo
+        return self.window.play("antrea_egress_vlan", *arguments, **{**words, **more})
+
+    def rollback(self, run_id: str) -> Run:
+        return self.window.play("rollback", k8snet_run_id=run_id, k8snet_undo_dir=self.undo)
+
+    @property
+    def undo(self) -> str:
+        return str(self.window.folder / "undo")
+
+    def start_over(self) -> None:
+        """Has no Egress, and nothing of one on any node."""
+        self.mend()
+        self.scene.clean()
+        for obj in self.scene.call("GET", LEASE)["items"]:
+            self.scene.call("DELETE", f"{LEASE}/{obj['metadata']['name']}")
+        await_that(self.left, lambda now: not any(now.values()), "nothing is left of Egresses")
+
+    def mend(self) -> None:
+        for node in self.scene.nodes:
+            self.scene.lab.trunk(node, [VLAN])
+        self.scene.outside.silent(False)
+
+    def left(self) -> dict[str, str]:
+        return {node: self.scene.left(node) for node in self.scene.nodes}
+
+    def state(self) -> Obj:
+        """All that a run changes in the cluster."""
+        nodes = self.scene.call("GET", "/api/v1/nodes")["items"]
+        leases = self.scene.call("GET", LEASE)["items"]
+        return {
+            "labelled": sorted(
+                n["metadata"]["name"] for n in nodes if LABEL in n["metadata"].get("labels", {})
+            ),
+            "pools": [pool["spec"] for pool in self.scene.call("GET", POOLS)["items"]],
+            "egresses": [egress["spec"] for egress in self.scene.call("GET", EGRESSES)["items"]],
+            "locked": any(lease["spec"].get("holderIdentity") for lease in leases),
+        }

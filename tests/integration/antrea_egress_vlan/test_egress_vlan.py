@@ -1,0 +1,133 @@
+# Copyright (c) 2026, k8snet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook antrea_egress_vlan, from a trunk that lacks the VLAN to the way back."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.antrea_egress_vlan.leaving import NOTHING, Leaving
+from tests.lab.antrea_scene import await_that
+from tests.lab.egress_scene import GATEWAY, RANGE, VLAN
+
+pytestmark = pytest.mark.lab
+
+FIRST = RANGE["start"]
+
+
+def test_a_port_without_the_vlan_is_named_and_nothing_written(leaving: Leaving) -> None:
+    leaving.scene.lab.trunk("node2", [])
+    run = leaving.run()
+    assert run.code != 0
+    run.has(
+        f"Nothing was changed. node2: on VLAN {VLAN} it neither hears anybody nor is heard",
+        "node1 has the VLAN: its port lacks it.",
+        "playbook k8snet.cni.proxmox_vlan_trunk",
+    )
+    assert leaving.state() == NOTHING
+    assert not any(leaving.left().values())
+
+
+def test_pods_leave_with_the_address_on_the_vlan(leaving: Leaving) -> None:
+    scene = leaving.scene
+    done = leaving.run()
+    assert done.code == 0, done.said
+    holder = scene.state()["node"]
+    done.has(
+        f"Pods of Egress shop leave with {FIRST} on VLAN {VLAN} by {holder}.",
+        "was asked from 2 pod(s) and saw that address.",
+    )
+    assert scene.addresses(holder) == [f"{FIRST}/24"]
+    with scene.outside.watch(holder) as wire:
+        assert [scene.leaves_as(node) for node in scene.nodes] == [FIRST, FIRST]
+        await_that(lambda: wire.tags(FIRST), bool, "the wire shows it")
+    assert wire.tags(FIRST) == {VLAN}
+    assert leaving.state()["labelled"] == scene.nodes
+    assert not leaving.state()["locked"]
+
+
+@pytest.mark.full
+def test_check_says_what_is_done_then_and_only_once(leaving: Leaving) -> None:
+    check = leaving.run("--check", "--diff")
+    assert check.code == 0, check.said
+    check.has("Nothing was changed: this was check mode.")
+    assert leaving.state() == NOTHING
+    done = leaving.run("--diff")
+    assert done.code == 0, done.said
+    for task in ("Show the plan", "Make the pool", "Make the Egress"):
+        told, did = (_diff(run.task(task)) for run in (check, done))
+        assert told == did, task
+    assert check.task("Label the nodes").count("changed:") == 2
+    assert done.task("Label the nodes").count("changed:") == 2
+    before = leaving.state()
+    again = leaving.run("--diff")
+    assert (again.code, again.changed) == (0, 0), again.said
+    assert leaving.state() == before
+
+
+def _diff(text: str) -> list[str]:
+    """Lines of a diff, or of what is shown."""
+    return [line for line in text.splitlines() if line[:1] in "+-PLWN" and line]
+
+
+@pytest.mark.full
+def test_the_drill_moves_the_address_and_ranges_stay(leaving: Leaving) -> None:
+    scene = leaving.scene
+    done = leaving.run(antrea_egress_vlan_drill=True)
+    assert done.code == 0, done.said
+    done.has("Drill: the address moved from node")
+    assert leaving.state()["labelled"] == scene.nodes
+    assert scene.leaves_as("node1") == FIRST
+
+    before = leaving.state()
+    other = {"start": "172.18.181.70", "end": "172.18.181.79"}
+    refused = leaving.run(antrea_egress_vlan_ranges=[other])
+    assert refused.code != 0
+    refused.has("its ranges are fixed")
+    assert leaving.state() == before
+
+    holder = scene.state()["node"]
+    scene.lab.kill(holder)
+    try:
+        scene.await_assigned(but=holder)
+        left = next(node for node in scene.nodes if node != holder)
+        await_that(lambda: scene.leaves_as(left), lambda seen: seen == FIRST, "pods leave again")
+    finally:
+        scene.lab.start(holder)
+        scene.wire_pod(holder)
+        scene.await_antrea_settled()
+
+
+@pytest.mark.full
+def test_what_was_made_is_taken_away(leaving: Leaving) -> None:
+    assert leaving.run(k8snet_run_id="made").code == 0
+    back = leaving.rollback("made")
+    assert back.code == 0, back.said
+    assert leaving.state() == NOTHING
+
+    assert leaving.run().code == 0
+    gone = leaving.run(antrea_egress_vlan_state="absent", k8snet_run_id="gone")
+    assert gone.code == 0, gone.said
+    gone.has("Egress shop, its pool and its labels are gone.")
+    assert leaving.state() == NOTHING
+    await_that(leaving.left, lambda now: not any(now.values()), "nothing is left on nodes")
+    again = leaving.run(antrea_egress_vlan_state="absent")
+    assert (again.code, again.changed) == (0, 0), again.said
+
+    back = leaving.rollback("gone")
+    assert back.code == 0, back.said
+    leaving.scene.await_assigned()
+    await_that(lambda: leaving.scene.leaves_as("node1"), lambda seen: seen == FIRST, "it is back")
+
+
+@pytest.mark.full
+def test_a_gateway_that_is_silent_is_told_from_a_trunk(leaving: Leaving) -> None:
+    leaving.scene.outside.silent(True)
+    run = leaving.run()
+    assert run.code != 0
+    run.has(
+        f"node1: {GATEWAY} does not answer at eth0, though node2 is heard there on VLAN {VLAN}."
+    )
+    assert leaving.state() == NOTHING
