@@ -79,10 +79,30 @@ options:
         description: "Addresses from which nodes are managed, each with the port there: C(172.16.0.9:22)."
         type: list
         elements: str
+      external_nodes:
+        description: "Machines outside the cluster: C(namespace), C(name), C(ips), C(interface), C(labels)."
+        type: list
+        elements: dict
+      external_dir:
+        description: Folder on the controller for the files of their agents. Without one none are written, and what follows is not needed.
+        type: path
+      external_api:
+        description: URL by which they reach the API server.
+        type: str
+      external_antrea:
+        description: URL by which they reach antrea-controller.
+        type: str
+      external_token:
+        description: The token that they show. It is not in what is returned.
+        type: str
+      external_bypass:
+        description: Rules that go before policies there.
+        type: list
+        elements: dict
       objects:
         description: >-
           What of these was found, whole: C(services), C(pools), C(namespaces), C(pods), C(nodes), C(policies) (the ClusterNetworkPolicy
-          of that name).
+          of that name), C(external_nodes).
         type: dict
       kube_proxy:
         description: RV(k8snet.cni.kube_proxy_info#module:kube_proxy).
@@ -105,7 +125,7 @@ _value:
       (what is set along, and why), C(expected) (gates that agents are to run with), C(writes) (whether the ConfigMap changes),
       C(controller) (whether its pods start anew), C(nodes) (Node to what happens), C(order) and C(hosts) (Nodes and their hosts in
       the order of their turns), C(canary) (the Node whose failure takes all back; empty where others run with the change already),
-      C(unseen) (Nodes), C(marks) (annotations that change), C(strict_arp) (whether kube-proxy needs it), C(policy) (for nodes), C(pending) (whether there is anything to do).
+      C(unseen) (Nodes), C(marks) (annotations that change), C(strict_arp) (whether kube-proxy needs it), C(policy) (for nodes), C(external) (ExternalNodes that change), C(pending) (whether there is anything to do).
   type: dict
 """
 

@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
     _antrea_config,
     _antrea_features,
+    _external_node,
     _feature_marks,
     _features_lines,
     _node_policy_plan,
@@ -64,7 +65,8 @@ def decide(cluster: Obj, antrea: Obj, hosts: list[Obj], options: Obj) -> Obj:
     ``options``: gates, prerequisites, accept_deprecated, upgrade_to, canary, control_planes (names
     of Nodes), accept_unseen, override_owner, width; external_ips, l7_export, and for them objects
     (as `_feature_marks.marks` takes them) and kube_proxy (of kube_proxy_info); node_policy and ssh,
-    as `_node_policy_plan.plan` takes them.
+    as `_node_policy_plan.plan` takes them; external_nodes and what their agents are told, as
+    `_external_node.problems` takes it.
     """
     scope = match(hosts, cluster["nodes"])
     accepted = names_of(options.get("accept_unseen"))
@@ -85,6 +87,7 @@ def decide(cluster: Obj, antrea: Obj, hosts: list[Obj], options: Obj) -> Obj:
         "marks": [],
         "strict_arp": False,
         "policy": {},
+        "external": [],
         "writes": False,
         "controller": False,
         "pending": False,
@@ -100,6 +103,7 @@ def decide(cluster: Obj, antrea: Obj, hosts: list[Obj], options: Obj) -> Obj:
         _nodes(plan, views, antrea, files, options)
         _marks(plan, options)
         _policy(plan, antrea, options)
+        _external(plan, cluster, options)
     plan["lines"] = _features_lines.lines(plan, width)
     return plan
 
@@ -118,9 +122,12 @@ def _resolved(antrea: Obj, options: Obj) -> tuple[Found, str | None]:
         frozenset(names_of(options.get("accept_deprecated"))),
     )
     try:
-        return _antrea_features.resolve(_antrea_features.have_of(antrea), ask), None
+        found = _antrea_features.resolve(_antrea_features.have_of(antrea), ask)
     except TextError as error:
         return Found(), str(error)
+    # Of the controller alone: agents of nodes have no use for it.
+    found.files[CONTROLLER].update(_external_node.wanted(antrea, options))
+    return found, None
 
 
 def _judge(plan: Obj, cluster: Obj, antrea: Obj, options: Obj) -> set[str]:
@@ -181,6 +188,22 @@ def _policy(plan: Obj, antrea: Obj, options: Obj) -> None:
     if plan["policy"].get("changes"):
         plan["steps"] += _node_policy_plan.words(plan["policy"])
         plan["pending"] = True
+
+
+def _external(plan: Obj, cluster: Obj, options: Obj) -> None:
+    """Note the ExternalNodes that change."""
+    cidrs = (options.get("kube_proxy") or {}).get("service_cidrs") or []
+    barred = list(_external_node.problems(options, cluster, cidrs))
+    plan["refusals"] += barred
+    if barred:
+        return
+    objects = (options.get("objects") or {}).get("external_nodes") or []
+    plan["external"] = _external_node.changes(options, objects)
+    for change in plan["external"]:
+        meta = change["object"]["metadata"]
+        verb = "is changed" if change["before"] else "is made"
+        plan["steps"].append(f"ExternalNode {meta['namespace']}/{meta['name']} {verb}")
+    plan["pending"] = bool(plan["pending"] or plan["external"])
 
 
 def _old_kubernetes(cluster: Obj, found: Found) -> list[str]:

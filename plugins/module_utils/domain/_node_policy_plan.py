@@ -60,18 +60,18 @@ def plan(antrea: Obj, options: Obj, hosts: dict[str, str]) -> tuple[Obj, list[st
         "host": hosts[canary],
         "nodes": subjects,
         "before": before,
-        "changes": before is None or not _within(whole["spec"], before.get("spec")),
+        "changes": before is None or not within(whole["spec"], before.get("spec")),
     }
     return made, wrong + found
 
 
-def _within(wanted: Any, have: Any) -> bool:
+def within(wanted: Any, have: Any) -> bool:
     """Tell whether all that is wanted is there; the API server adds defaults."""
     if isinstance(wanted, dict):
-        return isinstance(have, dict) and all(_within(v, have.get(k)) for k, v in wanted.items())
+        return isinstance(have, dict) and all(within(v, have.get(k)) for k, v in wanted.items())
     if isinstance(wanted, list):
         same = isinstance(have, list) and len(wanted) == len(have)
-        return same and all(_within(one, other) for one, other in zip(wanted, have))
+        return same and all(within(one, other) for one, other in zip(wanted, have))
     return bool(wanted == have)
 
 
