@@ -5,7 +5,8 @@
 """``kube_proxy_rules`` beside the bare iptables-restore of its own transaction: the floor.
 
 And beside deleting rule by rule, one command each, as scripts do: a few are measured, the rest is
-reckoned (≈). In network namespaces of this machine, Services with three end points each. While the
+reckoned (≈). "CPU" is module by floor in seconds of the processors, which tell also where others
+work beside. In network namespaces of this machine, Services with three end points each. While the
 module works, a ping a millisecond goes through the node. What Ansible adds (starting a process,
 and copying) is in no number. Nothing passes or fails here.
 """
@@ -25,6 +26,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import Progress
@@ -39,7 +41,7 @@ SAMPLE = 10
 LOCK = Path("/run/xtables.lock")
 TRANSACTION = "/var/lib/transaction"
 
-# Prints the seconds of a command, and the kilobytes of the largest process among it and its own.
+# Prints the seconds of a command, of the processors, and the megabytes of its largest process.
 _MEASURED = """
 import json, resource, subprocess, sys, time
 start = time.monotonic()
@@ -47,7 +49,8 @@ done = subprocess.run(sys.argv[2:], stdin=open(sys.argv[1]), capture_output=True
 spent = time.monotonic() - start
 if done.returncode:
     sys.exit(done.stderr)
-print(json.dumps([spent, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([spent, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
 """
 _FROM = "from ansible_collections.k8snet.cni.plugins.module_utils"
 # What the module does; with a path, it writes each table's transaction there and changes nothing.
@@ -65,12 +68,20 @@ with open(sys.argv[1], "wb") as file:
 """
 
 
+class Spent(NamedTuple):
+    """Seconds by the clock and of the processors, megabytes of the largest process."""
+
+    seconds: float
+    processors: float
+    megabytes: float
+
+
 @dataclass
 class Found:
-    """Seconds, megabytes of the largest process; of the module's run also what it did to others."""
+    """What was spent; of the module's run also what it did to others."""
 
-    floor: tuple[float, float]
-    module: tuple[float, float]
+    floor: Spent
+    module: Spent
     each: float
     rules: int
     locked: float | None
@@ -91,20 +102,19 @@ class Node(Router):
         self.rules = text.count("\n-A ")
         self.node.run(f"iptables-{self.backend}-restore", "--noflush", stdin=text)
 
-    def measured(self, source: str, *command: str) -> tuple[float, float]:
-        """(seconds, megabytes) of a command inside, with ``source`` as its input."""
+    def measured(self, source: str, *command: str) -> Spent:
+        """What a command inside spends, with ``source`` as its input."""
         wrapped = [sys.executable, "-c", _MEASURED, source, *command]
         said = self.node.run(*wrapped, env={"PYTHONPATH": COLLECTIONS})
-        seconds, kilobytes = json.loads(said)
-        return seconds, kilobytes / 1024
+        return Spent(*json.loads(said))
 
-    def floor(self) -> tuple[float, float]:
+    def floor(self) -> Spent:
         """Write the module's transaction, then give it to the bare tool."""
         self.measured(os.devnull, sys.executable, "-c", _MODULE, TRANSACTION)
         tool = f"iptables-{self.backend}-restore"
         return self.measured(TRANSACTION, tool, "--noflush", "--counters", "--wait=3600")
 
-    def module(self) -> tuple[float, float]:
+    def module(self) -> Spent:
         return self.measured(os.devnull, sys.executable, "-c", _MODULE)
 
     def one_rule(self) -> float:
@@ -189,17 +199,18 @@ def measure(backend: str, services: int, told: Callable[[], None]) -> Found:
     return Found(floor, module, each, node.rules, locked, sent - received, sent)
 
 
-HEADS = ("", "Services", "floor", "", "module", "", "/ floor", "rule by rule", "/ floor")
+HEADS = ("", "Services", "floor", "", "module", "", "/ floor", "CPU", "rule by rule", "/ floor")
 HEADS += ("lock held", "pings lost")
 
 
 def row(found: Found) -> list[str]:
     reckoned = found.each * found.rules
     return [
-        *(f"{found.floor[0]:.2f} s", f"{found.floor[1]:.0f} MB"),
-        *(f"{found.module[0]:.2f} s", f"{found.module[1]:.0f} MB"),
-        f"{found.module[0] / found.floor[0]:.2f}",
-        *(f"≈ {reckoned:,.0f} s", f"≈ {reckoned / found.floor[0]:,.0f}"),
+        *(f"{found.floor.seconds:.2f} s", f"{found.floor.megabytes:.0f} MB"),
+        *(f"{found.module.seconds:.2f} s", f"{found.module.megabytes:.0f} MB"),
+        f"{found.module.seconds / found.floor.seconds:.2f}",
+        f"{found.module.processors / found.floor.processors:.2f}",
+        *(f"≈ {reckoned:,.0f} s", f"≈ {reckoned / found.floor.seconds:,.0f}"),
         "no lock" if found.locked is None else f"{found.locked:.2f} s",
         f"{found.lost} of {found.sent}",
     ]

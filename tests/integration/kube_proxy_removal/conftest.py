@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two nodes with Antrea and kube-proxy; each test finds kube-proxy serving as kubeadm left it."""
+"""Nodes with Antrea and kube-proxy; each test finds kube-proxy serving as kubeadm left it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def ipvs() -> Iterator[Scene]:
     yield from scene("ipvs")
 
 
-def scene(mode: str) -> Iterator[Scene]:
+def scene(mode: str, nodes: int = 2) -> Iterator[Scene]:
     if os.geteuid() != 0:
         pytest.skip("the lab needs root")
-    with Lab.up(2, api=True, name=f"{mode}-{os.getpid()}") as lab:
+    with Lab.up(nodes, api=True, name=f"{mode}-{os.getpid()}") as lab:
         made = Scene(lab, kube_proxy=mode)
         made.set("antrea", version="v2.5.0")
         yield made
@@ -43,6 +43,13 @@ def removal(iptables: Scene, tmp_path: Path) -> Iterator[Removal]:
     found.start_over()
     yield found
     found.mend()
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[Removal]:
+    """The same with three nodes, of which one may get lost."""
+    for made in scene("iptables", 3):
+        yield Removal(made, tmp_path)
 
 
 @pytest.fixture

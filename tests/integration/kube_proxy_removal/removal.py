@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from pathlib import Path
@@ -25,6 +26,8 @@ LABEL = "k8snet.io/kube-proxy"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/k8snet-change"
 KUBEADM = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
 GATEWAY = "antrea-gw0"
+SERVICES = "/api/v1/namespaces/default/services"
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 #: Between kube-proxy's chain (-100) and AntreaProxy's (-95): what the one has not taken gets lost.
 _SABOTAGE = (
     "add table ip sabotage; add chain ip sabotage out { type nat hook output priority -98; }; "
@@ -50,6 +53,9 @@ class Removal:
     def run(self, *arguments: str, **variables: Any) -> Run:
         return self.start(*arguments, **variables).end(500)
 
+    def put_back(self, **variables: Any) -> Run:
+        return self.run(kube_proxy_removal_state="present", **variables)
+
     def rollback(self, run_id: str) -> Run:
         folder = str(self.window.folder / "undo")
         words = {"k8snet_run_id": run_id, "k8snet_undo_dir": folder, "kube_proxy_removal_poll": 1}
@@ -60,6 +66,32 @@ class Removal:
     def sabotage(self, node: str) -> None:
         """Has AntreaProxy serve nothing to the node itself, which shows once kube-proxy is gone."""
         self.scene.on(node, f"nft '{_SABOTAGE}'")
+
+    def add_service(self, name: str) -> None:
+        """Makes one more Service of the pods of default/web."""
+        spec = {"clusterIP": "10.96.0.81", "selector": {"app": "web"}}
+        spec["ports"] = [{"name": "http", "port": 80, "targetPort": 8080}]
+        meta = {"name": name, "namespace": "default"}
+        body = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
+        self.scene.call("POST", SERVICES, body, "application/json")
+        for node in self.scene.nodes:
+            await_that(
+                lambda node=node: self.scene.web(node, "10.96.0.81:80"),  # type: ignore[misc]
+                bool,
+                f"{name} is served on {node}",
+                90,
+            )
+
+    def drop_service(self, name: str) -> None:
+        self._forget(f"{SERVICES}/{name}")
+        self._forget(f"{SLICES}/{name}-lab")
+
+    def damage_a_bundle(self) -> Path:
+        """Leaves an undo bundle that cannot be read, the last one by its name."""
+        broken = self.window.folder / "undo" / "zz-broken" / "cluster.json"
+        broken.parent.mkdir(parents=True)
+        broken.write_text("{")
+        return broken
 
     def mend(self) -> None:
         """Takes back what tests broke, in order that nodes can be reached and serve."""
@@ -167,6 +199,20 @@ class Removal:
     def pod_uid(self, node: str) -> str | None:
         pod = self.scene.proxy_pod(node)
         return pod["metadata"]["uid"] if pod else None
+
+
+def changes(run: Run) -> set[str]:
+    """The tasks that have changed something, or in check mode would."""
+    blocks = re.findall(r"^TASK \[([^\n]*)\] \*+$(.*?)(?=^(?:TASK|PLAY) )", run.said, re.M | re.S)
+    return {
+        name.rpartition(" : ")[2] for name, said in blocks if re.search(r"^changed: ", said, re.M)
+    }
+
+
+def told(run: Run, task: str) -> set[str]:
+    """What a task has shown of its changes; a pod that is another by then counts as the same."""
+    lines = [line for line in run.task(task).splitlines() if line[:1] in "+-" and line]
+    return {re.sub(r"uid [0-9a-f-]+", "uid U", line) for line in lines}
 
 
 class Watch:

@@ -10,7 +10,7 @@ import signal
 
 import pytest
 
-from tests.integration.kube_proxy_removal.removal import Removal, Watch
+from tests.integration.kube_proxy_removal.removal import Removal, Watch, changes, told
 from tests.lab.antrea_scene import await_that
 
 pytestmark = pytest.mark.lab
@@ -59,9 +59,18 @@ def test_check_says_what_is_done_then_and_only_once(removal: Removal) -> None:
     assert done.code == 0, done.said
     for task in ("Show the plan", "Write Antrea's configuration"):
         assert check.task(task) == done.task(task)
+    # In check mode the nodes' labels are told with the affinity.
     for task in ("Remove what it left", "Add the affinity to kube-proxy's DaemonSet"):
-        told = {line for line in done.task(task).splitlines() if line[:1] in "+-" and line}
-        assert told <= set(check.task(task).splitlines()), task
+        assert told(done, task) <= told(check, task), task
+    for task in (
+        "Restart the node's agent where that is due",
+        "Restart the agent of the first node",
+        "Remove kube-proxy's objects",
+    ):
+        assert told(check, task) == told(done, task), task
+    # In check mode no lock was taken that could be given back.
+    others = {"Take the node's kube-proxy away", "Give the lock back"}
+    assert changes(check) == changes(done) - others
 
     writes = removal.state()
     again = removal.run("--diff")
@@ -114,12 +123,15 @@ def test_the_controller_dies_and_the_run_is_gone_on_with(removal: Removal) -> No
 @pytest.mark.full
 def test_what_was_removed_comes_back_by_its_bundle(removal: Removal) -> None:
     scene, before = removal.scene, removal.state()
+    removal.add_service("passing")
     done = removal.run(k8snet_run_id="back")
     assert done.code == 0, done.said
+    removal.drop_service("passing")
     with Watch(scene, OTHER) as watch:
         back = removal.rollback("back")
     assert back.code == 0, back.said
     back.has("kube-proxy is back, and serves on every node that was seen.")
+    back.has("Services that answered when the removal began and are not asked now: default/passing")
     now = removal.state()
     for key in ("template", "kubeadm", "labelled", "locked", "chains"):
         assert now[key] == before[key], key
@@ -128,7 +140,7 @@ def test_what_was_removed_comes_back_by_its_bundle(removal: Removal) -> None:
     assert all(all(scene.served(node).values()) for node in scene.nodes)
     assert watch.lost == []
     again = removal.rollback("back")
-    assert (again.code, again.task("Bring kube-proxy back").count("changed:")) == (0, 0)
+    assert (again.code, again.changed) == (0, 0), again.said
 
 
 @pytest.mark.full
@@ -138,6 +150,13 @@ def test_ipvs_mode_leaves_nothing_of_its_own(ipvs_removal: Removal) -> None:
     done.has("kube-proxy runs in ipvs mode. Until a node is cleaned both serve there")
     for node in ipvs_removal.scene.nodes:
         assert ipvs_removal.gone(node), done.said
-    back = ipvs_removal.run(kube_proxy_removal_state="present")
+    # What cannot be read hides nothing; without a bundle there is no way back.
+    elsewhere = str(ipvs_removal.window.folder / "elsewhere")
+    lost = ipvs_removal.put_back(k8snet_undo_dir=elsewhere)
+    assert lost.code != 0
+    lost.has("kube-proxy's DaemonSet is gone, and no undo bundle was found that holds it")
+    broken = ipvs_removal.damage_a_bundle()
+    back = ipvs_removal.put_back()
     assert back.code == 0, back.said
+    back.has(f"Failed to read the undo bundle {broken}")
     assert all(ipvs_removal.ruled(node) for node in ipvs_removal.scene.nodes)
