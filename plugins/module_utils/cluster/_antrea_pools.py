@@ -57,7 +57,7 @@ class NotAssigned(Exception):
         self.result = result
 
 
-def read(api: Api, pods: bool = False) -> World:
+def read(api: Api, pods: bool) -> World:
     """Return what a change works with, read anew. Raises `ClusterError`, `Refused`."""
     antrea = _antrea_read.have(api)
     try:
@@ -134,8 +134,9 @@ class _Run:
             self.api.request(act.method, act.path, None, act.body, act.content_type)
         except ClusterError as error:
             self.wrote = self.wrote or _apply.uncertain(error)
-            if act.method == "DELETE" and error.kind == "not_found":
-                return False
+            if act.method != "POST" and error.kind == "not_found":
+                # Somebody removed it in between.
+                error = ClusterError("conflict", error.message, error.status)
             self.patience.again(error)
             return False
         self.wrote = True

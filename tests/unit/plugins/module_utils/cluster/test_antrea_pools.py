@@ -314,6 +314,36 @@ def test_what_somebody_else_removed_in_between_is_no_change(
     Meddler(api, monkeypatch, lambda: antrea.delete(f"{POOLS}/vlan181"), 1)
     gone = set_pool(api, pool(state="absent"))
     assert (gone["changed"], gone["plan"], gone["object"]) == (False, [], None)
+    set_pool(api, pool())
+    Meddler(api, monkeypatch, lambda: antrea.delete(f"{POOLS}/vlan181"), 1)
+    made = set_pool(api, pool(SPAN, MORE))
+    assert (made["changed"], made["undo"], made["retries"]) == (True, None, 1)
+    assert antrea.get(f"{POOLS}/vlan181")["spec"]["ipRanges"] == [SPAN, MORE]
+
+
+def test_a_removal_that_met_a_newer_version_is_made_again(
+    antrea: Client, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_pool(api, pool())
+    status = {"status": {"usage": {"total": 11, "used": 0}}}
+    Meddler(api, monkeypatch, lambda: antrea.patch(f"{POOLS}/vlan181/status", status), 1)
+    gone = set_pool(api, pool(state="absent"))
+    assert (gone["changed"], gone["retries"]) == (True, 1)
+
+
+def test_somebody_who_writes_all_the_time_is_told_of(
+    antrea: Client, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_pool(api, pool())
+    used = iter(range(1, 100))
+
+    def count() -> None:
+        status = {"status": {"usage": {"total": 11, "used": next(used)}}}
+        antrea.patch(f"{POOLS}/vlan181/status", status)
+
+    Meddler(api, monkeypatch, count, 50)
+    with pytest.raises(ClusterError, match="Somebody else keeps writing this object"):
+        set_pool(api, pool(SPAN, MORE))
 
 
 def test_what_the_webhook_says_is_told(antrea: Client, api: Api, double: Double) -> None:
