@@ -229,7 +229,7 @@ def test_another_change_that_waits_is_refused_and_ours_is_taken_up() -> None:
     assert (plan["refusals"], plan["turns"]) == ([], [])
     assert "VM 102 needs a power cycle" in plan["warnings"][0]
     cycled = world.plan(nodes=["node2"], power_cycle="when_due")
-    assert cycled["turns"] == ["node2"]
+    assert (cycled["turns"], cycled["warnings"]) == (["node2"], [])
     assert not cycled["nodes"]["node2"]["write"]
 
     # Somebody has added another VLAN, which waits: both get there.
@@ -261,6 +261,9 @@ def test_a_vlan_that_does_not_arrive_makes_a_power_cycle_due() -> None:
     assert plan["warnings"][0] == silent
     assert plan["nodes"]["node2"]["waits"] is False
     assert world.plan(nodes=["node2"], power_cycle="when_due")["turns"] == ["node2"]
+    # Where it is to go, nobody waits for an answer.
+    gone = world.plan(nodes=["node3"], state="absent", power_cycle="when_due")
+    assert gone["turns"] == []
     world.probes = {"node2": {"181": {"verdict": "reached", "explanation": None}}}
     assert world.plan(nodes=["node2"], power_cycle="when_due")["turns"] == []
 
