@@ -95,7 +95,7 @@ def strict_filters(lines: Iterable[str], vlan: int) -> list[str]:
         name = found[2].replace("/", ".") if "." in found[1].partition("conf")[0] else found[2]
         if name == device(vlan):
             exact.append((line.strip(), found[3]))
-        elif name not in ("all", "default") and fnmatch.fnmatchcase(device(vlan), name):
+        elif fnmatch.fnmatchcase(device(vlan), name):
             patterns.append((line.strip(), found[3]))
     return [line for line, value in (exact or patterns) if value == "1"]
 

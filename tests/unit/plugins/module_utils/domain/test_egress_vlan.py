@@ -146,6 +146,15 @@ def test_a_node_that_was_not_seen_bars_it_only_if_it_may_hold_the_address() -> N
     assert refusal.startswith("node1: it could not be examined (no route).")
 
 
+def test_a_node_that_the_vlan_does_not_reach_bars_it() -> None:
+    deaf = host("node3", probe={"answers": [], "heard": {}, "explanation": None})
+    (refusal,) = plan(host("node2"), deaf)["refusals"]
+    assert refusal.startswith("node3: on VLAN 181 it neither hears anybody nor is heard")
+    failed = host("node3", probe=None, probe_error="no such interface")
+    (refusal,) = plan(host("node2"), failed)["refusals"]
+    assert refusal == "node3: VLAN 181 was not tried: no such interface. Repair that."
+
+
 def test_a_vlan_interface_of_others_bars_it() -> None:
     other = nic("eth0.181", kind="vlan", parent="eth0", vlan_id=181)
     own = {**other, "name": "antrea-ext.181"}
