@@ -97,15 +97,19 @@ def world_of(antrea: Obj, options: Obj) -> tuple[rules.World, list[str]]:
 
 
 def _pairs(found: Any) -> list[tuple[str, int]]:
-    """Return (address, port) of "10.0.0.1:22", "[fd00::1]:22"; names are left out."""
+    """Return (address, port) of "10.0.0.1:22", "[fd00::1]:22", or SSH_CONNECTION, which has client,
+    its port, server, its port; names are left out."""
     pairs = []
     for text in dict.fromkeys(found):
+        words = str(text).split()
         host, _colon, port = str(text).rpartition(":")
+        if len(words) == 4:
+            host, port = words[0], words[3]
         try:
             pairs.append((str(ipaddress.ip_address(host.strip("[]"))), int(port)))
         except ValueError:
             continue
-    return pairs
+    return list(dict.fromkeys(pairs))
 
 
 def _node(obj: Obj) -> Obj:

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _node_policy_plan as domain
 
 Obj = dict[str, Any]
+SSH = ["172.16.0.9 50000 10.0.0.1 22", "172.16.0.9 50001 10.0.0.2 22", "[172.16.0.9]:22"]
 HOSTS = {"node2": "h2", "node1": "h1"}
 DROP = {"action": "Drop", "ports": [{"protocol": "TCP", "port": 80}]}
 
@@ -37,7 +38,7 @@ def options(policy: Obj | None = None, policies: list[Obj] | None = None, **more
     master = {"node-role.kubernetes.io/control-plane": ""}
     objects = {"nodes": [node(1, **master), node(2)], "policies": policies or []}
     wanted = {"name": "shield", "ingress": [DROP]} if policy is None else policy
-    return {"node_policy": wanted, "objects": objects, "ssh": ["[172.16.0.9]:22"], **more}
+    return {"node_policy": wanted, "objects": objects, "ssh": SSH, **more}
 
 
 def test_it_is_tried_on_the_first_node_that_it_selects() -> None:
