@@ -83,6 +83,21 @@ def test_a_comment_may_hold_a_line_break_and_what_looks_like_a_rule():
     assert (found.chain, found.target, found.text) == ("INPUT", "ACCEPT", text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '-A X -m comment --comment "a b" -j LOG --log-prefix "to -g KUBE-SERVICES "',
+        '-A X -m comment --comment "x -j KUBE-SERVICES" --log-prefix "a -j Y" -j LOG',
+        '-A X -m comment --comment "a \\" -j KUBE-SERVICES" -j LOG',
+        '-A X -m comment --comment "a \\"\n-j KUBE-SERVICES" -j LOG',
+        '-A X -m comment --comment "a \\\\" -j LOG',
+    ],
+)
+def test_quotations_hide_what_they_hold_however_many_there_are(text):
+    found = rule(text)
+    assert (found.target, found.text) == ("LOG", text)
+
+
 def test_sets_are_named_and_texts_are_not_sets():
     text = (
         '-A X -m comment --comment "--match-set KUBE-NO src" -m set --match-set KUBE-CLUSTER-IP '
