@@ -107,5 +107,6 @@ def _nodes(former: Obj) -> Obj:
 
 def _services(former: Obj) -> set[str]:
     """Return the Services that answered somewhere, as namespace/name."""
-    names = {str(entry[0]) for node in _nodes(former).values() for entry in node["answered"]}
+    nodes = _nodes(former).values()
+    names = {str(entry[0]) for node in nodes for entry in node.get("answered") or ()}
     return {name.split(" ", maxsplit=1)[0] for name in names if "/" in name}

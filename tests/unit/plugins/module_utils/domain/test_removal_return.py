@@ -108,7 +108,8 @@ def test_kube_proxy_comes_back_where_antrea_is_gone() -> None:
 
 @pytest.mark.parametrize("version", [None, "0.0.9"])
 def test_a_bundle_of_another_version_warns(version: str | None) -> None:
-    other = bundle(collection=version)
+    # Which may have kept less.
+    other = bundle(collection=version, plan={"nodes": {"node2": {}}})
     plan = world.decide(state="present", proxy_says=GONE, former=other)
     assert plan["refusals"] == []
     assert f"by version {version or 'unknown'} of the collection, and this is {VERSION}" in said(
