@@ -68,10 +68,10 @@ def test_check_shows_what_is_done_then_and_the_bundle_takes_it_back(world: World
     back = world.rollback()
     assert back.code == 0, back.said
     assert world.vm.config["net0"] == former
-    assert (world.cordoned(), world.locked()) == (False, False)
     again = world.rollback()
     assert again.code == 0, again.said
     assert world.api.written() == [("PUT", LINE)] * 2
+    assert (world.cordoned(), world.locked()) == (False, False)
 
 
 @pytest.mark.full
