@@ -122,9 +122,9 @@ class NetLine:
             )
         return self._with_trunks(";".join(left))
 
-    def same(self, other: NetLine) -> bool:
-        """Return whether both say the same: Proxmox sorts a line's options when it writes it."""
-        return _comparable(self) == _comparable(other)
+    def same(self, other: NetLine, beside: str = "") -> bool:
+        """Return whether both say the same, beside one option: Proxmox sorts what it writes."""
+        return _comparable(self, beside) == _comparable(other, beside)
 
     def _refuse_untagged(self, vlan: int) -> None:
         if self.passes(vlan) == UNTAGGED:
@@ -212,10 +212,10 @@ def _without(item: str, gone: list[int]) -> list[str]:
     return [str(a) if a == b else f"{a}-{b}" for a, b in pairs]
 
 
-def _comparable(line: NetLine) -> dict[str, str]:
+def _comparable(line: NetLine, beside: str) -> dict[str, str]:
     options = line.options
-    if "macaddr" in options:
-        options["macaddr"] = options["macaddr"].lower()
+    options["macaddr"] = options.get("macaddr", "").lower()
+    options.pop(beside, None)
     return options
 
 
