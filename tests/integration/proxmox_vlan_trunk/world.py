@@ -90,7 +90,7 @@ class World:
     # -- runs -------------------------------------------------------------------------------------
 
     def run(self, *arguments: str, **variables: Any) -> Run:
-        return self._silent(self.start(*arguments, **variables).end(200))
+        return self._silent(self.start(*arguments, **variables).end(400))
 
     def start(self, *arguments: str, **variables: Any) -> Running:
         words: Obj = {"vlans": [VLAN], "gateways": {VLAN: GATEWAY}, "nodes": [NODE]}
@@ -106,11 +106,11 @@ class World:
     def rollback(self) -> Run:
         words = {f"proxmox_vlan_trunk_{name}": value for name, value in self._hurry().items()}
         words.update(k8snet_run_id="window", k8snet_undo_dir=str(self.window.folder / "undo"))
-        return self._silent(self.window.start("rollback", **words).end(200))
+        return self._silent(self.window.start("rollback", **words).end(400))
 
     def _hurry(self) -> Obj:
         ca = str(self.api.ca)
-        return {"ca_path": ca, "poll": 1, "settle_timeout": 10, "timeout": 60, "drain_timeout": 20}
+        return {"ca_path": ca, "poll": 1, "settle_timeout": 30, "timeout": 120, "drain_timeout": 20}
 
     def _silent(self, run: Run) -> Run:
         assert self.api.secret not in run.said
