@@ -142,7 +142,7 @@ def test_an_upgrade_names_the_lines_that_it_breaks() -> None:
         "  L7FlowExporter: true\n"
         "  EndpointSlice: false\n"
         "  SecondaryNetwork: true\n"
-        "flowCollectorAddr: x\n"
+        "noSNAT: maybe\n"  # wrong now, too, so that it is not the upgrade's
     )
     old = have("v1.15.1", agent)
     broken, on = features.upgrade(old, resolve(old), "v2.6.0")

@@ -109,6 +109,9 @@ def test_a_run_that_was_interrupted_goes_on_with_the_rest() -> None:
     assert changing == ["node10", "node1"]
     # One runs with it, so that it is not taken back any more.
     assert (found["writes"], found["pending"], found["canary"]) == (False, True, "")
+    # Also where its gates happen to be the same: what else was written it has not read either.
+    same = plan(done, hosts(RUNS))
+    assert [n for n in same["order"] if same["nodes"][n]["changes"]] == ["node10", "node1"]
     # An agent that is new enough and has other gates is restarted, too.
     done = antrea("featureGates:\n  TrafficControl: true\n")
     odd = plan(done, hosts(RUNS, node2=OFF))
