@@ -214,20 +214,15 @@ def test_a_policy_for_nodes_is_judged_tried_and_applied(features: Features) -> N
 
 @pytest.mark.full
 def test_a_node_that_a_policy_cuts_off_undoes_it_by_itself(features: Features) -> None:
-    # Somebody is mistaken about where nodes are managed from, and where their agents find the API:
-    # the agent does not even learn that the policy is taken back.
-    features.write('kubeAPIServerOverride: "https://10.160.1.9:6443"')
-    for node in features.scene.nodes:
-        features.scene.restart_agent(node)
-    features.scene.await_antrea_settled()
+    # Somebody is mistaken about where nodes are managed from, and the agent hangs once it has written
+    # the rules: it does not even learn that the policy is taken back.
+    features.scene.at_step(CANARY, "policies", "stop")
     ports = [{"protocol": "TCP", "port": 22}]
     right = [{"ipBlock": {"cidr": "192.0.2.1/32"}}]
     rules = [{"action": "Allow", "from": right, "ports": ports}, {"action": "Drop", "ports": ports}]
-    api = [{"ipBlock": {"cidr": "10.160.1.1/32"}}]
-    away = [{"action": "Drop", "to": api, "ports": [{"protocol": "TCP", "port": 6443}]}]
     run = features.run(
         {},
-        antrea_features_node_policy={"name": "shield", "ingress": rules, "egress": away},
+        antrea_features_node_policy={"name": "shield", "ingress": rules},
         antrea_features_ssh_from=["192.0.2.1:22"],
         antrea_features_connect_timeout=10,
         k8snet_run_id="cut",

@@ -10,7 +10,7 @@ Runs on a node out of the bundle, started by the lab's kubelet for the node's po
 
 It reads its configuration over the API, and ends when there is none. It is killed or stopped
 (SIGSTOP) at a step that ``/run/k8snet-lab/antrea-die-at`` or ``antrea-stop-at`` names, once; steps:
-config, flows, cleared, renamed, port, moved, attached, api, settled.
+config, flows, cleared, renamed, port, moved, attached, api, settled, policies (of nodes).
 """
 
 from __future__ import annotations
@@ -244,7 +244,7 @@ class Agent:
             routines.append(self.follow_egresses)
         if rules.gate(self.conf, "NodeNetworkPolicy"):
             policies = antrea_node_policy.NodePolicies(self.node_name)
-            routines.append(lambda: policies.sync(self.api))
+            routines.append(lambda: self.reached("policies") if policies.sync(self.api) else None)
         while not self.ended.is_set():
             for routine in routines:
                 try:

@@ -66,13 +66,17 @@ class NodePolicies:
         self.node = node
         self._written = ""
 
-    def sync(self, api: Client) -> None:
-        """Write the chains when they change. Raises Fatal, and what the API raises."""
+    def sync(self, api: Client) -> bool:
+        """Write the chains when they change; whether rules of a policy were written.
+
+        Raises Fatal, and what the API raises.
+        """
         labels = api.get(f"/api/v1/nodes/{self.node}")["metadata"].get("labels") or {}
         policies = api.items(POLICIES)
         wanted = chains(policies, labels)
         text = "".join(f"{line}\n" for lines in wanted.values() for line in lines)
-        if text != self._written:
+        news = text != self._written
+        if news:
             self._write(wanted)
             self._written = text
         for policy in policies:
@@ -83,6 +87,7 @@ class NodePolicies:
                     "observedGeneration": policy["metadata"]["generation"],
                 }
                 api.patch(f"{POLICIES}/{policy['metadata']['name']}/status", {"status": status})
+        return news and any(_applies(policy, labels) for policy in policies)
 
     def _write(self, wanted: dict[str, list[str]]) -> None:
         lines = ["*filter"]
