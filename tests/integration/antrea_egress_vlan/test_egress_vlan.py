@@ -15,6 +15,8 @@ from tests.lab.egress_scene import GATEWAY, RANGE, VLAN
 pytestmark = pytest.mark.lab
 
 FIRST = RANGE["start"]
+LABELLED = "Label the nodes that may hold the address"
+MADE = "Make the Egress, and wait until a node has its address"
 
 
 def test_a_port_without_the_vlan_is_named_and_nothing_written(leaving: Leaving) -> None:
@@ -56,11 +58,11 @@ def test_check_says_what_is_done_then_and_only_once(leaving: Leaving) -> None:
     assert leaving.state() == NOTHING
     done = leaving.run("--diff")
     assert done.code == 0, done.said
-    for task in ("Show the plan", "Make the pool", "Make the Egress"):
+    for task in ("Show the plan", "Make the pool", MADE):
         told, did = (_diff(run.task(task)) for run in (check, done))
         assert told == did, task
-    assert check.task("Label the nodes").count("changed:") == 2
-    assert done.task("Label the nodes").count("changed:") == 2
+    assert check.task(LABELLED).count("changed:") == 2
+    assert done.task(LABELLED).count("changed:") == 2
     before = leaving.state()
     again = leaving.run("--diff")
     assert (again.code, again.changed) == (0, 0), again.said
