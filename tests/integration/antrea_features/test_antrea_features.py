@@ -214,8 +214,8 @@ def test_a_policy_for_nodes_is_judged_tried_and_applied(features: Features) -> N
 
 @pytest.mark.full
 def test_a_node_that_a_policy_cuts_off_undoes_it_by_itself(features: Features) -> None:
-    # Somebody is mistaken about where nodes are managed from, and the agent hangs once it has written
-    # the rules: it does not even learn that the policy is taken back.
+    # Somebody is mistaken about where nodes are managed from, and the agent hangs once it has
+    # written the rules: it does not even learn that the policy is taken back.
     features.scene.at_step(CANARY, "policies", "stop")
     ports = [{"protocol": "TCP", "port": 22}]
     right = [{"ipBlock": {"cidr": "192.0.2.1/32"}}]
