@@ -82,6 +82,8 @@ def parse(lines: Iterable[str]) -> Iterator[Table | Chain | Rule | Incompatible]
         line = line.rstrip("\n")
         first = line[:1]
         if first in ("-", "["):
+            if first == "[":
+                line = line.partition("] ")[2]
             bare = line
             if '"' in line:
                 line, bare, more = _whole(line, source, number)
@@ -139,8 +141,6 @@ def _chain(line: str, number: int) -> Chain:
 
 
 def _rule(line: str, bare: str, number: int) -> Rule:
-    if line[0] == "[":
-        line, bare = line.partition("] ")[2], bare.partition("] ")[2]
     words = bare.split()
     if len(words) < 2 or words[0] != "-A":
         raise _unreadable(line, number)
