@@ -42,6 +42,7 @@ _value:
   type: dict
 """
 
+import json
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -51,7 +52,10 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import _external
 
 def antrea_features_external_files(entry: Any, options: Any, authorities: Any) -> dict[str, str]:
     """Return the files. Raises AnsibleFilterError on wrong input."""
-    entry, options, authorities = plain(entry), plain(options), plain(authorities)
+    # Text of a template is a type of its own, of which YAML makes nothing.
+    entry, options, authorities = json.loads(
+        json.dumps([plain(entry), plain(options), plain(authorities)])
+    )
     try:
         return domain.files(entry, options, authorities)
     except (KeyError, TypeError, AttributeError) as error:

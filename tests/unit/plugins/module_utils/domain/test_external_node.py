@@ -33,6 +33,10 @@ TOLD = {
 }
 
 
+class Tagged(str):
+    """Text as templates make it."""
+
+
 def said(*machines: Obj, **told: Any) -> str:
     options = {"external_nodes": list(machines), **told}
     return " ".join(domain.problems(options, CLUSTER, ["10.96.0.0/16"]))
@@ -99,7 +103,8 @@ def test_the_gate_is_the_controllers() -> None:
 
 def test_the_files() -> None:
     authorities = {"api": "PEM of the API", "antrea": "PEM of Antrea"}
-    files = antrea_features_external_files(VM, TOLD, authorities)
+    told = {**TOLD, "external_api": Tagged(TOLD["external_api"])}
+    files = antrea_features_external_files(VM, told, authorities)
     conf = yaml.safe_load(files["antrea-agent.conf"])
     assert conf["nodeType"] == "externalNode"
     assert conf["externalNode"]["externalNodeNamespace"] == "vms"
