@@ -22,9 +22,10 @@ def lines(plan: Obj, options: Obj) -> list[str]:
     width = int(options.get("width") or 100)
     found = _labelled("PLAN", _what(plan, options), width)
     label = f"{plan['label']['key']}={plan['label']['value']}"
-    for word, names in (("gets", plan["adds"]), ("loses", plan["drops"])):
+    for word, names in (("get", plan["adds"]), ("lose", plan["drops"])):
         if names:
-            found += _labelled("Label", f"{', '.join(names)} {word} {label}", width)
+            verb = word if len(names) > 1 else f"{word}s"
+            found += _labelled("Label", f"{', '.join(names)} {verb} {label}", width)
     if plan["state"] == "present":
         found += _labelled("Pool", _pool(plan, options), width)
         if options["drill"]:
@@ -57,14 +58,13 @@ def _what(plan: Obj, options: Obj) -> str:
 
 
 def _who(applied_to: Obj) -> str:
-    found = []
-    for key, word in (("pod_selector", "Pods"), ("namespace_selector", "namespaces")):
-        selector = applied_to.get(key)
-        if selector is not None:
-            found.append(f"{word} with {selector_words(selector)}" if selector else f"all {word}")
-    if not found:
+    pods, spaces = (applied_to.get(key) for key in ("pod_selector", "namespace_selector"))
+    if pods is None and spaces is None:
         return "No pods"
-    return found[0] if applied_to.get("pod_selector") is None else " of ".join(found)
+    who = f"Pods with {selector_words(pods)}" if pods else "Pods"
+    if spaces is None:
+        return who
+    return f"{who} of {f'namespaces with {selector_words(spaces)}' if spaces else 'all namespaces'}"
 
 
 def _pool(plan: Obj, options: Obj) -> str:

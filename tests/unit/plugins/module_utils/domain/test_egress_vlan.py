@@ -105,6 +105,7 @@ def test_nodes_get_the_label_and_others_lose_it() -> None:
     assert found["labels_before"] == {"node1": "true", "node2": "true", "node3": None}
     text = " ".join(" ".join(found["lines"]).split())
     assert "node1 loses k8snet.io/egress-181=true" in text
+    assert "PLAN Pods of all namespaces leave with an address of the pool on VLAN 181" in text
     assert "node2 reached 172.18.181.1 answers on VLAN 181." in text
 
 
