@@ -48,6 +48,17 @@ options:
   content:
     description: What to keep. Required for O(state=present).
     type: dict
+  resumed:
+    description:
+      - Whether the run has begun before and is gone on with, as the lock tells that it still has. V(false) fails where something is kept
+        already, since that is of a run of the same name which has ended, and would be put back.
+    type: bool
+    default: true
+  same:
+    description: Keys of O(content), such as role and options, in which it has to be like what is kept already. Else the name is another run's.
+    type: list
+    elements: str
+    default: []
   wait_timeout:
     description: Seconds that all attempts together may take; O(timeout) is for one request.
     type: int
@@ -63,7 +74,11 @@ EXAMPLES = r"""
     run_id: "{{ k8snet_run_id }}"
     dir: "{{ k8snet_undo_dir }}"
     content:
+      role: mine
+      options: "{{ options }}"
       calico: "{{ before.calico }}"
+    resumed: "{{ (lock.holder or {}).run_id | default('') == k8snet_run_id }}"
+    same: [role, options]
   register: bundle
 
 - name: Read it in a later run
@@ -153,6 +168,8 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     content: dict[str, Any] = params["content"]
     if former is None and not check_mode and not store.create(run_id, content):
         former = store.load(run_id)
+    if former is not None:
+        _refuse_other(former, params, where)
     kept = content if former is None else former
     digest = _bundle.digest(kept)
     plan = Plan()
@@ -167,6 +184,24 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         digest=digest,
         kept_former=former is not None and former != content,
     )
+
+
+def _refuse_other(former: dict[str, Any], params: dict[str, Any], where: str) -> None:
+    """Raise BundleError if what is kept is not of the run that asks."""
+    run_id, content = params["run_id"], params["content"]
+    whose = f"of role {former.get('role') or '?'}, {former.get('at') or 'who knows when'}"
+    if not params["resumed"]:
+        raise _bundle.BundleError(
+            f"{where} was kept by a run that was named {run_id}, too, and has ended ({whose}). It "
+            "would be put back if this one failed. Give this run another name."
+        )
+    others = [key for key in params["same"] if former.get(key) != content.get(key)]
+    if others:
+        raise _bundle.BundleError(
+            f"{where} was kept by a run that was named {run_id}, too ({whose}), but differs in "
+            f"{' and '.join(others)}. To go on with that run, ask for what it was asked for; else "
+            "give this run another name."
+        )
 
 
 def _listed(store: _bundle.Store) -> dict[str, Any]:
@@ -204,6 +239,8 @@ def main() -> None:
             "dir": {"type": "path"},
             "namespace": {"type": "str"},
             "content": {"type": "dict"},
+            "resumed": {"type": "bool", "default": True},
+            "same": {"type": "list", "elements": "str", "default": []},
             "wait_timeout": {"type": "int", "default": 60},
         },
         required_if=[("state", "present", ("run_id", "content")), ("state", "read", ("run_id",))],

@@ -124,6 +124,7 @@ def test_run_lock(access: dict[str, Any]) -> None:
 @pytest.mark.parametrize("state", ["present", "read", "listed"])
 def test_undo_bundle(tmp_path: Path, state: str) -> None:
     options = {"dir": str(tmp_path), "namespace": None, "run_id": "a", "content": {"a": 1}}
+    options = {**options, "resumed": True, "same": []}
     undo_bundle.run({**options, "state": "present"}, False)
     result = undo_bundle.run({**options, "state": state}, False)
     assert problems(undo_bundle, result) == []

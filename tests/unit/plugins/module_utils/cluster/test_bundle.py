@@ -54,6 +54,8 @@ def run(place: dict[str, Any], check_mode: bool = False, **given: Any) -> dict[s
         "state": "present",
         "run_id": "night-1",
         "content": CONTENT,
+        "resumed": True,
+        "same": [],
         "timeout": 5,
         "wait_timeout": 10,
         **place,
@@ -85,6 +87,22 @@ def test_what_is_kept_is_never_overwritten(place: Any) -> None:
     assert later["kept_former"]
     assert later["content"] == CONTENT
     assert run(place, state="read")["content"] == CONTENT
+
+
+def test_a_name_is_one_run_only(place: Any) -> None:
+    mine = {"role": "r", "options": {"vlan": 181}, "at": "noon"}
+    assert run(place, content=mine, resumed=False)["changed"]
+    with pytest.raises(BundleError, match=r"has ended \(of role r, noon\)"):
+        run(place, content=mine, resumed=False)
+    with pytest.raises(BundleError, match="has ended"):
+        run(place, check_mode=True, content=mine, resumed=False)
+    both = {"same": ["role", "options"]}
+    later = run(place, content={**mine, "at": "night"}, **both)
+    assert (later["changed"], later["content"]["at"]) == (False, "noon")
+    with pytest.raises(BundleError, match="differs in options"):
+        run(place, content={**mine, "options": {"vlan": 182}}, **both)
+    with pytest.raises(BundleError, match="differs in role"):
+        run(place, content={**mine, "role": "s"}, **both)
 
 
 def test_of_many_writers_one_wins(place: Any) -> None:
