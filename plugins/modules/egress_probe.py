@@ -73,7 +73,14 @@ pods:
     pod: {description: Its address., type: str, returned: success, sample: 10.244.1.10}
     netns: {description: "Its network namespace, null if none on this node has the address.", type: str, returned: success}
     ok: {description: "Whether the server took the connection, null if it was not tried.", type: bool, returned: success}
-    seen: {description: IP addresses in what the server said., type: list, elements: str, returned: success, sample: [172.18.181.50]}
+    seen:
+      description:
+        - The client's address as the server tells it. For that its answer has to be an address and nothing else, or JSON or lines of key
+          and value with a key such as V(ip), V(origin), V(client_address) or V(RemoteAddr). Else this is empty.
+      type: list
+      elements: str
+      returned: success
+      sample: [172.18.181.50]
     said: {description: "What the server said, 200 characters at most.", type: str, returned: success}
     error: {description: "What is wrong, null if nothing is.", type: str, returned: success}
 """

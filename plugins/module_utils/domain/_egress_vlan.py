@@ -13,12 +13,16 @@ from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _egress_reach as reach
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _egress_vlan_lines as words
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
+    _egress_vlan_others as neighbours,
+)
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._egress_vlan_nodes import (
     NicWords,
     foreign,
     nic_of_view,
     strict_filters,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._external_ips import few
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
     NOT_LINUX,
     VISITED,
@@ -38,9 +42,10 @@ _MODES = ("encap", "hybrid")
 def decide(cluster: Obj, antrea: Obj, world: Obj, hosts: list[Obj], options: Obj) -> Obj:
     """Return what is done: the keys below and in the filter of the role.
 
-    ``world``: labels (Node -> its labels), pools and egresses (objects). ``hosts``: as
-    `_nodes.match` takes them, each with ``probe`` (of vlan_probe; None without), ``probe_error``,
-    ``filters`` (lines of sysctl.d about rp_filter). ``options``: the role's, without its name.
+    ``world``: labels (Node -> its labels), pools and egresses (objects), services (metadata of
+    Services). ``hosts``: as `_nodes.match` takes them, each with ``probe`` (of vlan_probe; None
+    without), ``probe_error``, ``filters`` (lines of sysctl.d about rp_filter). ``options``: the
+    role's, without its name.
     """
     scope = match(hosts, cluster["nodes"])
     names = [str(name) for name in options["nodes"]]
@@ -75,6 +80,16 @@ def decide(cluster: Obj, antrea: Obj, world: Obj, hosts: list[Obj], options: Obj
     plan["had"] = {
         "pool": _named(world["pools"], plan["pool"]),
         "egress": _named(world["egresses"], plan["egress"]),
+    }
+    plan["pool_changes"] = []
+    if plan["state"] == PRESENT:
+        _judge_neighbours(plan, world, options)
+    # One value of a template: alone, None would become text.
+    plan["undo"] = {
+        **plan["had"],
+        "labels": plan["labels_before"],
+        "changed": list(dict.fromkeys(plan["adds"] + plan["drops"] + plan["drilled"])),
+        "others": neighbours.on_nodes(world, options),
     }
     plan["lines"] = words.lines(plan, options)
     return plan
@@ -158,12 +173,27 @@ def _judge_options(plan: Obj, options: Obj) -> None:
             f"{len(names)} nodes have to be asked at the same time, and Ansible visits "
             f"{options['forks']} at once: run it with --forks {len(names)}."
         )
+    if options.get("probe") and not _is_target(str(options["probe"])):
+        plan["refusals"].append(
+            f"antrea_egress_vlan_probe is '{options['probe']}': not ADDRESS:PORT, as "
+            "192.0.2.1:80 or [2001:db8::1]:80. Names are not looked up."
+        )
     if options["drill"] and len(set(names)) < 2:
         plan["refusals"].append(
             "The drill moves the address to another node, and antrea_egress_vlan_nodes has one."
         )
     if len(set(names)) == 1:
         plan["warnings"].append("With one node only, nobody takes the address over when it dies.")
+
+
+def _is_target(text: str) -> bool:
+    host, _colon, port = text.rpartition(":")
+    brackets = host.startswith("[") and host.endswith("]")
+    try:
+        address = ipaddress.ip_address(host[1:-1] if brackets else host)
+        return brackets == (address.version == 6) and 0 < int(port) < 65536
+    except ValueError:
+        return False
 
 
 def _judge_nodes(plan: Obj, scope: Scope, names: list[str], antrea: Obj, options: Obj) -> None:
@@ -254,12 +284,7 @@ def _judge_strangers(plan: Obj, scope: Scope, antrea: Obj, options: Obj) -> None
 
 
 def _judge_others(plan: Obj, world: Obj) -> None:
-    users = [
-        e["metadata"]["name"]
-        for e in world["egresses"]
-        if e["spec"].get("externalIPPool") == plan["pool"]
-        and e["metadata"]["name"] != plan["egress"]
-    ]
+    users = neighbours.users(world, plan["pool"], plan["egress"])
     if users and _named(world["pools"], plan["pool"]):
         plan["refusals"].append(
             f"ExternalIPPool {plan['pool']} is used by {', '.join(users)}, too. Take those away "
@@ -270,13 +295,42 @@ def _judge_others(plan: Obj, world: Obj) -> None:
 def _shared(plan: Obj, world: Obj) -> bool:
     """Tell whether another pool chooses its nodes by the label; it then stays."""
     key = plan["label"]["key"]
-    for pool in world["pools"]:
-        if pool["metadata"]["name"] != plan["pool"] and key in str(pool["spec"]["nodeSelector"]):
-            plan["warnings"].append(
-                f"The label {key} stays: ExternalIPPool {pool['metadata']['name']} goes by it."
-            )
-            return True
+    for name in neighbours.pools_by(world, key, plan["pool"]):
+        plan["warnings"].append(f"The label {key} stays: ExternalIPPool {name} goes by it.")
+        return True
     return False
+
+
+def _judge_neighbours(plan: Obj, world: Obj, options: Obj) -> None:
+    """Refuse, without consent, what moves addresses that are not of this Egress."""
+    key, had = plan["label"]["key"], plan["had"]["pool"]
+    subnet = {
+        "gateway": str(options["gateway"]),
+        "prefixLength": int(options["prefix_length"]),
+        "vlan": plan["vlan"],
+    }
+    plan["pool_changes"] = neighbours.pool_changes(had, plan["label"], subnet)
+    on_nodes = neighbours.on_nodes(world, options)
+    on_pool = neighbours.users(world, plan["pool"], plan["egress"])
+    by_label = neighbours.pools_by(world, key, plan["pool"])
+    found = []
+    if plan["drops"] and on_nodes:
+        told = f"{few(plan['drops'])} would lose the label {key}, by which go {few(on_nodes)}, too"
+        found.append((told, "Name these nodes in antrea_egress_vlan_nodes, too, or"))
+    if plan["drilled"] and on_nodes:
+        found.append((f"The drill may move addresses of {few(on_nodes)}, too", "Leave it out, or"))
+    if plan["pool_changes"] and on_pool:
+        told = f"ExternalIPPool {plan['pool']} is used by {few(on_pool)}, too, and "
+        found.append((told + "; ".join(plan["pool_changes"]), "Use another pool and label, or"))
+    if plan["adds"] and by_label:
+        told = f"{few(plan['adds'])} would get addresses of ExternalIPPool {few(by_label)}, too"
+        found.append((f"{told}, which goes by the label {key}", "Use another label, or"))
+    for text, remedy in found:
+        if options.get("accept_others"):
+            plan["warnings"].append(f"{text}. That was accepted.")
+        else:
+            accept = "accept it by antrea_egress_vlan_accept_others"
+            plan["refusals"].append(f"{text}. {remedy} {accept}.")
 
 
 def _named(objects: list[Obj], name: str) -> Obj | None:

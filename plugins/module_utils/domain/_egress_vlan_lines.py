@@ -27,7 +27,8 @@ def lines(plan: Obj, options: Obj) -> list[str]:
             verb = word if len(names) > 1 else f"{word}s"
             found += _labelled("Label", f"{', '.join(names)} {verb} {label}", width)
     if plan["state"] == "present":
-        found += _labelled("Pool", _pool(plan, options), width)
+        told = [_pool(plan, options), *plan["pool_changes"]]
+        found += _labelled("Pool", "; ".join(told), width)
         if options["drill"]:
             found += _labelled(
                 "Drill",

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import json
 import re
 import socket
 import time
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from . import _probe_dns
@@ -21,7 +23,13 @@ from ._probe_reach import reason
 
 _MOST = 1 << 16
 _BETWEEN = 0.5
-_WORD = re.compile(r"[0-9A-Fa-f:.]*[.:][0-9A-Fa-f:.]+")
+#: "RemoteAddr: 192.0.2.1:4711", "ip=192.0.2.1".
+_FIELD = re.compile(r"\s*([A-Za-z][\w. -]*?)\s*[=:]\s*(.+)")
+#: Keys of a client's address, without what is between words.
+_CLIENT = re.compile(
+    r"(client|remote|peer|source|your)(ip|addr(ess)?|host)?|src(ip|addr)?|xforwardedfor|xrealip"
+)
+_PERHAPS = re.compile(r"ip|ipv[46]|addr(ess)?|ipaddr(ess)?|origin|query|myip")
 
 
 class Target(NamedTuple):
@@ -36,8 +44,8 @@ def from_pods(
 ) -> list[dict[str, Any]]:
     """Return ``{pod, netns, ok, seen, said, error}`` per pod, each named by its address.
 
-    ``ok``: it took the connection, None when there is no such pod here. ``seen``: the addresses in
-    what it said.
+    ``ok``: it took the connection, None when there is no such pod here. ``seen``: the addresses
+    that it tells as the client's.
     """
     patience = _probe_dns.Limits(timeout=(timeout + _BETWEEN) * len(pods) * 2, attempts=attempts)
     found = _probe_dns.in_child(lambda: _in_pods(pods, target, timeout, attempts), patience)
@@ -114,15 +122,62 @@ def _said(link: socket.socket, target: Target, timeout: float) -> str:
 
 
 def addresses(text: str) -> list[str]:
-    """Return the IP addresses in a text, each once; of an HTTP answer those of its body."""
+    """Return the client's address as a server tells it, of an HTTP answer by its body.
+
+    That is one address and nothing else, or fields (JSON, or lines of key and value) whose key says
+    so. What else looks like an address - a version, a time, the server's own - is none.
+    """
     if text.startswith("HTTP/"):
         text = text.partition("\r\n\r\n")[2]
-    found: dict[str, None] = {}
-    for word in _WORD.findall(text):
-        host = word.partition(":")[0] if word.count(":") == 1 else word
-        with contextlib.suppress(ValueError):
-            found[str(ipaddress.ip_address(host.strip(".")))] = None
-    return list(found)
+    whole = _address(text)
+    if whole:
+        return [whole]
+    fields = list(_fields(text))
+    for keys in (_CLIENT, _PERHAPS):
+        found: dict[str, None] = {}
+        for key, value in fields:
+            if keys.fullmatch(re.sub(r"[\W_]", "", key.lower())):
+                parts = [_address(part) for part in value.split(",")]
+                found.update(dict.fromkeys(part for part in parts if part))
+        if found:
+            return list(found)
+    return []
+
+
+def _address(text: str) -> str:
+    """Return the address that a text is, with or without a port; "" if it is none."""
+    host = text.strip().strip("\"'")
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return ""
+    # So a server that listens for both families has it.
+    mapped = found.ipv4_mapped if found.version == 6 else None
+    return str(mapped or found)
+
+
+def _fields(text: str) -> Iterator[tuple[str, str]]:
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        for line in text.splitlines():
+            field = _FIELD.fullmatch(line)
+            if field:
+                yield field[1], field[2]
+        return
+    left = [told]
+    while left:
+        value = left.pop(0)
+        if isinstance(value, list):
+            left += value
+        elif isinstance(value, dict):
+            for key, entry in value.items():
+                yield key, entry if isinstance(entry, str) else ""
+            left += value.values()
 
 
 def _result(pod: str, netns: str | None = None, error: str | None = None) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import _egress_v
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
     _egress_vlan_nodes as nodes,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
+    _egress_vlan_others as others,
+)
 from ansible_collections.k8snet.cni.plugins.module_utils.node import _egress_probe
 
 Obj = dict[str, Any]
@@ -89,8 +92,10 @@ def plan(*hosts: Obj, world: Obj | None = None, of: Obj | None = None, **more: A
     return domain.decide(CLUSTER, of or antrea(), found, visited, options)
 
 
-def pool(name: str, key: str = LABEL) -> Obj:
-    return {"metadata": {"name": name}, "spec": {"nodeSelector": {"matchLabels": {key: "true"}}}}
+def pool(name: str, key: str = LABEL, **subnet: Any) -> Obj:
+    info = {"gateway": GATEWAY, "prefixLength": 24, "vlan": 181, **subnet}
+    spec = {"nodeSelector": {"matchLabels": {key: "true"}}, "subnetInfo": info}
+    return {"metadata": {"name": name}, "spec": spec}
 
 
 def egress(name: str, **spec: Any) -> Obj:
@@ -133,10 +138,20 @@ def test_antrea_has_to_be_able_to(change: Obj, words: str) -> None:
         ({"nodes": ["node2"], "drill": True}, "The drill moves"),
         ({"forks": 1}, "--forks 2"),
         ({"vlan": 4095}, "not from 1 to 4094"),
+        ({"probe": "172.18.181.1"}, "antrea_egress_vlan_probe is '172.18.181.1': not ADDRESS:PORT"),
+        ({"probe": "gateway:80"}, "not ADDRESS:PORT"),
+        ({"probe": "172.18.181.1:0"}, "not ADDRESS:PORT"),
+        ({"probe": "2001:db8::1:80"}, "not ADDRESS:PORT"),
+        ({"probe": "[172.18.181.1]:80"}, "not ADDRESS:PORT"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(options: Obj, words: str) -> None:
     assert words in " ".join(plan(**options)["refusals"])
+
+
+@pytest.mark.parametrize("target", ["", "172.18.181.1:7180", "[2001:db8::1]:80"])
+def test_a_target_of_the_probe_is_taken(target: str) -> None:
+    assert plan(probe=target)["refusals"] == []
 
 
 def test_a_node_that_was_not_seen_bars_it_only_if_it_may_hold_the_address() -> None:
@@ -218,7 +233,7 @@ def test_mtus_that_differ_and_nodes_without_a_way_are_told() -> None:
 def test_removal_is_refused_while_others_use_the_pool() -> None:
     world = {"pools": [pool("vlan181")], "egresses": [egress("shop"), egress("other")]}
     (refusal,) = plan(state="absent", world=world)["refusals"]
-    assert "ExternalIPPool vlan181 is used by other, too" in refusal
+    assert "ExternalIPPool vlan181 is used by Egress other, too" in refusal
 
 
 def test_a_label_that_another_pool_goes_by_stays() -> None:
@@ -228,6 +243,89 @@ def test_a_label_that_another_pool_goes_by_stays() -> None:
     both = {"labels": labels, "pools": [pool("vlan181"), pool("second")]}
     found = plan(state="absent", world=both)
     assert (found["drops"], "goes by it" in found["warnings"][0]) == ([], True)
+
+
+def test_a_label_whose_name_only_begins_alike_is_another() -> None:
+    labels = {"node2": {"k8snet.io/egress-18": "true"}}
+    world = {"labels": labels, "pools": [pool("vlan18", "k8snet.io/egress-18"), pool("second")]}
+    label = {"key": "k8snet.io/egress-18", "value": "true"}
+    assert plan(state="absent", pool="vlan18", label=label, world=world)["drops"] == ["node2"]
+    rules = [{"key": "k8snet.io/egress-18", "operator": "Exists"}]
+    world["pools"][1]["spec"]["nodeSelector"] = {"matchExpressions": rules}
+    assert plan(state="absent", pool="vlan18", label=label, world=world)["drops"] == []
+
+
+LABELLED = {"node1": {LABEL: "true"}, "node2": {LABEL: "true"}, "node3": {LABEL: "true"}}
+SERVICE = {
+    "name": "web",
+    "namespace": "shop",
+    "annotations": {"service.antrea.io/external-ip-pool": "vlan181"},
+}
+
+
+@pytest.mark.parametrize(
+    ("world", "options", "words"),
+    [
+        ({"egresses": [egress("other")]}, {}, "node1 would lose the label"),
+        ({"services": [SERVICE]}, {}, "by which go Service shop/web, too"),
+        ({"pools": [pool("second")]}, {}, "by which go ExternalIPPool second, too"),
+        (
+            {"egresses": [egress("other")]},
+            {"nodes": list(ALL), "drill": True},
+            "The drill may move addresses of Egress other, too",
+        ),
+        (
+            {"egresses": [egress("other")], "pools": [pool("vlan181", "old")]},
+            {"nodes": list(ALL)},
+            "its nodes become those with k8snet.io/egress-181=true, not those with old=true",
+        ),
+        (
+            {"egresses": [egress("other")], "pools": [pool("vlan181", gateway="172.18.181.9")]},
+            {"nodes": list(ALL)},
+            "and was VLAN 181 by 172.18.181.9/24",
+        ),
+        (
+            {"labels": {name: {} for name in ALL}, "pools": [pool("second")]},
+            {},
+            "node2, node3 would get addresses of ExternalIPPool second, too",
+        ),
+    ],
+)
+def test_what_moves_others_needs_consent(world: Obj, options: Obj, words: str) -> None:
+    whole = {"labels": LABELLED, **world}
+    (refusal,) = plan(world=whole, **options)["refusals"]
+    assert words in refusal
+    assert "antrea_egress_vlan_accept_others" in refusal
+    found = plan(world=whole, accept_others=True, **options)
+    assert found["refusals"] == []
+    assert words in found["warnings"][0]
+
+
+def test_a_pool_of_its_own_may_change_and_the_plan_says_so() -> None:
+    world = {"labels": LABELLED, "egresses": [egress("shop")], "pools": [pool("vlan181", "old")]}
+    found = plan(world=world, drill=True)
+    assert (found["refusals"], found["drops"]) == ([], ["node1"])
+    text = " ".join(" ".join(found["lines"]).split())
+    assert "its nodes become those with k8snet.io/egress-181=true" in text
+    same = {"labels": LABELLED, "egresses": [egress("shop")], "pools": [pool("vlan181")]}
+    assert plan(world=same)["pool_changes"] == []
+
+
+def test_the_bundle_tells_how_it_was_and_who_was_there() -> None:
+    labels = {"node1": {LABEL: "true"}, "node2": {}, "node3": {}}
+    world = {"labels": labels, "pools": [pool("vlan181")], "egresses": [egress("other")]}
+    undo = plan(world=world, accept_others=True)["undo"]
+    assert undo == {
+        "pool": pool("vlan181"),
+        "egress": None,
+        "labels": {"node1": "true", "node2": None, "node3": None},
+        "changed": ["node2", "node3", "node1"],
+        "others": ["Egress other"],
+    }
+    former = {**undo, "options": {"egress": "shop", "pool": "vlan181", "label": {"key": LABEL}}}
+    assert others.newcomers(former, world) == []
+    later = {**world, "egresses": [egress("shop"), egress("other"), egress("new")]}
+    assert others.newcomers(former, later) == ["Egress new"]
 
 
 def test_targets_are_the_gateway_and_what_is_not_given_out_yet() -> None:
@@ -274,7 +372,18 @@ def test_pods_have_to_leave_with_the_address() -> None:
         ("172.18.181.50\n", ["172.18.181.50"]),
         ('{"ip": "172.18.181.50:4711"}', ["172.18.181.50"]),
         ('{"origin":"2001:db8::1", "at":"12:30"}', ["2001:db8::1"]),
-        ("HTTP/1.0 200 OK\r\nServer: 1.2.3.4\r\n\r\nyou are 10.0.0.1.", ["10.0.0.1"]),
+        ("HTTP/1.0 200 OK\r\nServer: 1.2.3.4\r\n\r\n10.0.0.1:4711", ["10.0.0.1"]),
+        ("[2001:db8::1]:4711", ["2001:db8::1"]),
+        ("::ffff:10.0.0.1", ["10.0.0.1"]),
+        ("Hostname: a\nIP: 10.9.9.9\nRemoteAddr: 10.0.0.1:4711\nHost: 10.8.8.8", ["10.0.0.1"]),
+        ("fl=1\nip=10.0.0.1\nts=1.2", ["10.0.0.1"]),
+        ('{"args": {}, "origin": "10.0.0.1, 10.0.0.2"}', ["10.0.0.1", "10.0.0.2"]),
+        ('[{"client_address": "10.0.0.1", "ip": "10.9.9.9", "port": 1}]', ["10.0.0.1"]),
+        ("<style>p::before{}</style> v1.2.3.4", []),
+        ("nginx/1.2.3.4 at 12:30:00", []),
+        ("Version: 1.2.3.4\nServer: 10.0.0.9", []),
+        ('{"version": "1.2.3.4"}', []),
+        ("4711", []),
     ],
 )
 def test_addresses_are_read_from_what_a_server_says(said: str, seen: list[str]) -> None:
