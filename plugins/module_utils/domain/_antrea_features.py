@@ -173,7 +173,7 @@ def _pull(config: Config, version: str | None, ask: Ask, found: Found) -> None:
                 "Feature gate SecondaryNetwork needs the CRD NetworkAttachmentDefinition, which "
                 "comes with Multus. Install that first."
             )
-        for component, path, wanted in needs(name, config):
+        for component, path, wanted in tables.needs(name, config.version):
             if str(after.get(component, path)).lower() == wanted.lower():
                 continue
             said = _refused(ask, found, after, (name, component, path, wanted))
@@ -182,14 +182,6 @@ def _pull(config: Config, version: str | None, ask: Ask, found: Found) -> None:
                 continue
             queue += _set(found, component, path, wanted == "true")
             found.pulled.append(f"{path.rpartition('.')[2]} is set too, since {name} needs it")
-
-
-def needs(name: str, config: Config) -> Iterator[tuple[str, str, str]]:
-    """Yield (component, path, value) of what a gate needs in a version."""
-    for line in tables.NEEDS.get(name, ()):
-        component, path, wanted, *since = line.split()
-        if not since or (config.version or tables.NEWEST) >= tables.number(since[0]):
-            yield component, path, wanted
 
 
 def _refused(ask: Ask, found: Found, after: Config, need: tuple[str, str, str, str]) -> str | None:
@@ -232,7 +224,7 @@ def _left_alone(after: Config, found: Found) -> Iterator[str]:
             continue
         if not any(after.enabled(c, name) for c in gate.components):
             continue
-        for component, path, _wanted in needs(name, after):
+        for component, path, _wanted in tables.needs(name, after.version):
             needed = path.partition(".")[2]
             off = path.startswith(f"{GATES}.") and not after.enabled(component, needed)
             if off and needed in found.gates:

@@ -228,10 +228,7 @@ def _gate_needs(config: Config, component: str, name: str) -> Iterator[Problem]:
     if not config.enabled(component, name):
         return
     version = config.version or tables.NEWEST
-    for need in tables.NEEDS.get(name, ()):
-        owner, needed, wanted, *since = need.split()
-        if since and version < tables.number(since[0]):
-            continue
+    for owner, needed, wanted in tables.needs(name, version):
         path = f"{GATES}.{name}"
         found = _unmet(config, component, path, f"feature gate {name}", (owner, needed), wanted)
         if found:

@@ -206,7 +206,7 @@ kubeAPIServerOverride str 1.13
 
 
 #: What a gate needs to have an effect, or (fatal) to let the process start: settings as
-#: "component key value [since]"; a gate is named featureGates.<name>.
+#: "component key value [since [until]]"; a gate is named featureGates.<name>.
 NEEDS: dict[str, tuple[str, ...]] = {
     "AdminNetworkPolicy": ("controller featureGates.AntreaPolicy true",),
     "CleanupStaleUDPSvcConntrack": ("agent antreaProxy.enable true 1.14",),
@@ -217,6 +217,12 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "ExternalNode": (
         "controller featureGates.AntreaPolicy true",
         "controller featureGates.NetworkPolicyStats true",
+    ),
+    # Since 2.6 a FlowExporterDestination will do.
+    "FlowExporter": ("agent flowExporter.enable true 1.13 2.6",),
+    "L7FlowExporter": (
+        "agent featureGates.FlowExporter true",
+        "agent flowExporter.enable true",
     ),
     "L7NetworkPolicy": ("agent disableTXChecksumOffload true",),
     "LoadBalancerModeDSR": (
@@ -231,6 +237,19 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "ServiceTrafficDistribution": ("agent antreaProxy.enable true",),
     "TopologyAwareHints": ("agent antreaProxy.enable true 1.14",),
 }
+
+
+def needs(name: str, version: Version | None) -> list[tuple[str, str, str]]:
+    """Return (component, key, value) of what a gate needs in a version."""
+    found = []
+    for line in NEEDS.get(name, ()):
+        component, path, wanted, *span = line.split()
+        since, until = [number(text) for text in span] + [OLDEST, (9999, 0)][len(span) :]
+        if since <= (version or NEWEST) < until:
+            found.append((component, path, wanted))
+    return found
+
+
 #: Gates whose unmet need keeps the process from starting, and since when.
 FATAL_NEEDS: dict[str, Version] = {
     "AdminNetworkPolicy": (2, 7),

@@ -111,15 +111,31 @@ def obj(entry: Obj) -> Obj:
 
 
 def changes(options: Obj, objects: list[Obj]) -> list[Obj]:
-    """Return ``{object, before}`` of machines whose objects lack or differ."""
+    """Return ``{object, before, former}`` of machines whose objects lack or differ.
+
+    ``former`` puts one back as it is, None where there is none.
+    """
     found = []
     for entry in options.get("external_nodes") or ():
         made = obj(entry)
         meta = made["metadata"]
         before = next((o for o in objects if within(_place(meta), o["metadata"])), None)
         if before is None or not within(made, before):
-            found.append({"object": made, "before": before})
+            found.append({"object": made, "before": before, "former": _former(made, before)})
     return found
+
+
+def _former(made: Obj, before: Obj | None) -> Obj | None:
+    if before is None:
+        return None
+    # A patch leaves the labels that it does not name; null takes one away.
+    wanted, had = made["metadata"].get("labels") or {}, before["metadata"].get("labels") or {}
+    labels = {**dict.fromkeys(wanted), **had}
+    return {
+        **made,
+        "metadata": {**_place(made["metadata"]), "labels": labels},
+        "spec": before["spec"],
+    }
 
 
 def _place(meta: Obj) -> Obj:

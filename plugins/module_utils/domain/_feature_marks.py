@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -67,7 +68,47 @@ def _service(entry: Obj, objects: Obj) -> tuple[list[Obj], list[str]]:
             f"There is no ExternalIPPool {pool} for Service {name}; there are "
             f"{', '.join(pools) or 'none'}. k8snet.cni.antrea_ip_pool makes one."
         ]
-    return [_change("Service", service, POOL, pool)], []
+    change = _change("Service", service, POOL, pool)
+    others = addresses(service)
+    if pool and others and not change["before"]:
+        return [], [
+            f"Service {name} has {', '.join(others)} already, and not from a pool of Antrea: some "
+            "other load balancer gave it that, and both would go on to. Have that one leave the "
+            "Service alone first, or take another Service."
+        ]
+    return [change], []
+
+
+def addresses(service: Obj) -> list[str]:
+    """Return by what a Service is reached from outside, by its status."""
+    given = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    return [str(entry.get("ip") or entry.get("hostname")) for entry in given]
+
+
+def served(service: Obj, pools: Iterable[Obj]) -> bool:
+    """Tell whether a Service has an address, and only such of the pool that it names."""
+    name = (service["metadata"].get("annotations") or {}).get(POOL)
+    pool = next((pool for pool in pools if pool["metadata"]["name"] == name), None)
+    if pool is None:
+        return False
+    given = addresses(service)
+    return bool(given) and all(_of(pool, address) for address in given)
+
+
+def _of(pool: Obj, text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    for entry in (pool.get("spec") or {}).get("ipRanges") or ():
+        if entry.get("cidr"):
+            if address in ipaddress.ip_network(str(entry["cidr"]), strict=False):
+                return True
+            continue
+        first, last = (ipaddress.ip_address(str(entry[key])) for key in ("start", "end"))
+        if address.version == first.version and int(first) <= int(address) <= int(last):
+            return True
+    return False
 
 
 def _exported(entry: Obj, objects: Obj) -> tuple[list[Obj], list[str]]:

@@ -66,7 +66,8 @@ def decide(cluster: Obj, antrea: Obj, hosts: list[Obj], options: Obj) -> Obj:
     of Nodes), accept_unseen, override_owner, width; external_ips, l7_export, and for them objects
     (as `_feature_marks.marks` takes them) and kube_proxy (of kube_proxy_info); node_policy and ssh,
     as `_node_policy_plan.plan` takes them; external_nodes and what their agents are told, as
-    `_external_node.problems` takes it.
+    `_external_node.problems` takes it; clickhouse_alter, and clickhouse_error (why ClickHouse could
+    not be asked).
     """
     scope = match(hosts, cluster["nodes"])
     accepted = names_of(options.get("accept_unseen"))
@@ -172,6 +173,10 @@ def _marks(plan: Obj, options: Obj) -> None:
     )
     plan["refusals"] += barred + unwilling
     plan["steps"] += [_feature_marks.words(change) for change in plan["marks"]]
+    unasked = str(options.get("clickhouse_error") or "")
+    if unasked:
+        said = f"Theia's tables were not looked at: {unasked}"
+        plan["refusals" if options.get("clickhouse_alter") else "warnings"].append(said)
     if plan["strict_arp"]:
         plan["steps"].append(
             "kube-proxy gets strictARP, and its pods start anew: in IPVS mode every node would "
@@ -187,6 +192,7 @@ def _policy(plan: Obj, antrea: Obj, options: Obj) -> None:
     plan["refusals"] += barred
     if plan["policy"].get("changes"):
         plan["steps"] += _node_policy_plan.words(plan["policy"])
+        plan["warnings"] += plan["policy"]["warnings"]
         plan["pending"] = True
 
 

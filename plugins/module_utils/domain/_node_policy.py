@@ -20,9 +20,27 @@ from typing import Any
 Obj = dict[str, Any]
 
 IN, OUT = "ingress", "egress"
+#: Of a policy that says nothing else.
+TIER, PRIORITY = "application", 5
 _ALLOW, _PASS, _DROPS = "Allow", "Pass", ("Drop", "Reject")
-_TUNNELS = {"geneve": ("UDP", 6081), "vxlan": ("UDP", 4789), "stt": ("TCP", 7471)}
+_TUNNELS = {
+    "geneve": ("UDP", 6081),
+    "vxlan": ("UDP", 4789),
+    "stt": ("TCP", 7471),
+    "gre": ("GRE", 0),
+}
+_IPSEC = (("ESP", 0), ("UDP", 500), ("UDP", 4500))
+_WIREGUARD = 51820
+#: Since then Antrea lets WireGuard pass before it looks at policies.
+_WIREGUARD_PASSES = (2, 4)
 _KUBELET, _API, _CONTROLLER_API, _AGENT_API, _MEMBERS = 10250, 6443, 10349, 10350, 10351
+_ETCD = (2379, 2380)
+#: Neighbour solicitation and advertisement. They are no connection, so that no rule of Antrea's own
+#: lets them pass, and without them nobody is reached over IPv6. By whom and to whom they go:
+_ICMP6, _NEIGHBOURS = "ICMPv6", (135, 136)
+_LINK_LOCAL, _SOLICITED = "fe80::1", "ff02::1:ff00:1"
+#: What nodes may live by and nobody knows the servers of.
+_SERVED = (("UDP", 53, "DNS"), ("TCP", 53, "DNS"), ("UDP", 67, "DHCP"))
 #: Ports that a rule is said to be about, when it is about all.
 _SHOWN = 3
 _SURE, _MAYBE, _NO = True, None, False
@@ -30,7 +48,8 @@ _SURE, _MAYBE, _NO = True, None, False
 
 @dataclass(frozen=True)
 class Flow:
-    """A connection that nodes cannot do without, from or to a peer."""
+    """A connection that nodes cannot do without, from or to a peer. ``port``: of ICMPv6 the type,
+    0 where a protocol has none."""
 
     direction: str
     protocol: str
@@ -43,21 +62,28 @@ class Flow:
 class World:
     """``nodes``: name, labels, addresses, control_plane. ``ssh``: (address, port) of who manages
     the nodes. ``api``: (address, port) of API servers and of the Service before them.
-    ``controller``: Node of antrea-controller. ``tunnel``: (protocol, port)."""
+    ``tunnels``: (protocol, port) of what carries packets between nodes."""
 
     nodes: tuple[Obj, ...]
     ssh: tuple[tuple[str, int], ...]
     api: tuple[tuple[str, int], ...]
-    controller: str | None = None
-    tunnel: tuple[str, int] | None = None
+    tunnels: tuple[tuple[str, int], ...] = ()
 
 
-def tunnel(agent: Obj) -> tuple[str, int] | None:
-    """Return what carries packets between nodes, of antrea-agent.conf."""
-    if str(agent.get("trafficEncapMode") or "encap").lower() in ("noencap", "networkpolicyonly"):
-        return None
-    protocol, port = _TUNNELS.get(str(agent.get("tunnelType") or "geneve").lower(), ("", 0))
-    return (protocol, int(agent.get("tunnelPort") or port)) if protocol else None
+def tunnels(agent: Obj, version: tuple[int, int] | None) -> list[tuple[str, int]]:
+    """Return what carries packets between nodes, of antrea-agent.conf: (protocol, port)."""
+    found = []
+    encap = str(agent.get("trafficEncapMode") or "encap").lower()
+    if encap not in ("noencap", "networkpolicyonly"):
+        kind = str(agent.get("tunnelType") or "geneve").lower()
+        protocol, port = _TUNNELS.get(kind, _TUNNELS["geneve"])
+        found.append((protocol, int(agent.get("tunnelPort") or port) if port else 0))
+    crypto = str(agent.get("trafficEncryptionMode") or "none").lower()
+    if crypto == "ipsec" or agent.get("enableIPSecTunnel"):
+        found += _IPSEC
+    if crypto == "wireguard" and (version is None or version < _WIREGUARD_PASSES):
+        found.append(("UDP", int((agent.get("wireGuard") or {}).get("port") or _WIREGUARD)))
+    return found
 
 
 def selects(selector: Obj, labels: Obj) -> bool:
@@ -108,10 +134,41 @@ def cut_off(policy: Obj, world: World) -> list[str]:
             key = (flow.what, flow.direction, flow.protocol, flow.port, rule)
             lost.setdefault(key, []).append(flow.peer)
     return [
-        f"{what} ({protocol} {port} {'from' if direction == IN else 'to'} {_few(peers)}) would be "
-        f"cut off by {rule}. Put a rule before it that allows that."
+        f"{what} ({_named(protocol, port)} {'from' if direction == IN else 'to'} {_few(peers)}) "
+        f"would be cut off by {rule}. Put a rule before it that allows that."
         for (what, direction, protocol, port, rule), peers in lost.items()
     ]
+
+
+def _named(protocol: str, port: int) -> str:
+    if protocol == _ICMP6:
+        return f"{protocol} type {port}"
+    return f"{protocol} {port}" if port else protocol
+
+
+def doubtful(policy: Obj) -> list[str]:
+    """Return a sentence for each thing that is dropped whoever serves it, and may be needed."""
+    found = []
+    for protocol, port, what in _SERVED:
+        flow = Flow(OUT, protocol, port, "", what)
+        for number, rule in enumerate(policy.get(OUT) or (), 1):
+            match = _both(_about_port(rule, flow), _anywhere(rule))
+            if match is _NO or (match is _MAYBE and rule.get("action") in _DROPS):
+                continue
+            if rule.get("action") in _DROPS:
+                found.append(
+                    f"{what} ({protocol} {port}) of the nodes themselves is dropped by "
+                    f"{_title(OUT, number, rule)}, whoever serves it."
+                )
+            break
+    return found
+
+
+def _anywhere(rule: Obj) -> bool | None:
+    """Tell whether a rule of egress is about every peer."""
+    blocks = [peer.get("ipBlock") or {} for peer in _peers(OUT, rule)]
+    whole = [str(b.get("cidr")).endswith("/0") and not b.get("except") for b in blocks]
+    return _SURE if not blocks or any(whole) else _MAYBE
 
 
 def _few(peers: Iterable[str]) -> str:
@@ -132,21 +189,41 @@ def flows(world: World, subjects: list[Obj]) -> Iterator[Flow]:
         yield Flow(IN, "TCP", _AGENT_API, address, "antrea-agent's API")
     for address, port in world.api:
         yield Flow(OUT, "TCP", port, address, "the API server")
-    home = [a for n in world.nodes if n["name"] == world.controller for a in n["addresses"]]
-    for address in home:
-        yield Flow(OUT, "TCP", _CONTROLLER_API, address, "antrea-controller")
-    serves = any(node["name"] == world.controller for node in subjects)
     for address in everybody:
         if master:
             yield Flow(IN, "TCP", _API, address, "the API server")
             yield Flow(OUT, "TCP", _KUBELET, address, "kubelet")
-        if serves:
-            yield Flow(IN, "TCP", _CONTROLLER_API, address, "antrea-controller")
         for direction in (IN, OUT):
+            # Any node may be the next to have its pod.
+            yield Flow(direction, "TCP", _CONTROLLER_API, address, "antrea-controller")
             for protocol in ("TCP", "UDP"):
                 yield Flow(direction, protocol, _MEMBERS, address, "Antrea's memberlist")
-            if world.tunnel:
-                yield Flow(direction, *world.tunnel, address, "the tunnel between nodes")
+            for protocol, port in world.tunnels:
+                yield Flow(direction, protocol, port, address, "the tunnel between nodes")
+    yield from _etcd(world, subjects)
+    yield from _neighbours(world, subjects)
+
+
+def _etcd(world: World, subjects: list[Obj]) -> Iterator[Flow]:
+    """Yield what its members need. Their connections stand for months, so that no trial tells."""
+    members = {node["name"] for node in subjects if node["control_plane"]}
+    for node in world.nodes:
+        if not node["control_plane"] or not members - {node["name"]}:
+            continue
+        for address in node["addresses"]:
+            for port in _ETCD:
+                yield Flow(IN, "TCP", port, address, "etcd")
+                yield Flow(OUT, "TCP", port, address, "etcd")
+
+
+def _neighbours(world: World, subjects: list[Obj]) -> Iterator[Flow]:
+    if not any(":" in address for node in subjects for address in node["addresses"]):
+        return
+    there = [a for node in world.nodes for a in node["addresses"] if ":" in a]
+    for kind in _NEIGHBOURS:
+        for direction, extra in ((IN, ()), (OUT, (_SOLICITED,))):
+            for address in (_LINK_LOCAL, *extra, *there):
+                yield Flow(direction, _ICMP6, kind, address, "finding neighbours over IPv6")
 
 
 def _verdict(policy: Obj, flow: Flow, world: World) -> str | None:
@@ -181,9 +258,16 @@ def _either(found: Iterable[bool | None]) -> bool | None:
 
 def _about_port(rule: Obj, flow: Flow) -> bool | None:
     if rule.get("protocols"):  # ICMP and IGMP only
-        return _NO
+        return _either(_icmp(entry.get("icmp"), flow) for entry in rule["protocols"])
     ports = rule.get("ports") or ()
     return _either(_port(entry, flow) for entry in ports) if ports else _SURE
+
+
+def _icmp(entry: Obj | None, flow: Flow) -> bool:
+    if entry is None or flow.protocol != _ICMP6:
+        return _NO
+    kind, code = entry.get("icmpType"), entry.get("icmpCode")
+    return kind in (None, flow.port) and code in (None, 0)
 
 
 def _port(entry: Obj, flow: Flow) -> bool | None:
@@ -231,15 +315,20 @@ def _inside(address: Any, cidr: str) -> bool:
 def obj(policy: Obj, name: str, selector: Obj) -> Obj:
     """Return the object that applies a policy to the nodes that a selector selects."""
     spec = {
-        "priority": policy.get("priority", 5),
-        "tier": policy.get("tier") or "application",
+        "priority": policy.get("priority", PRIORITY),
+        "tier": policy.get("tier") or TIER,
         "appliedTo": [{"nodeSelector": selector}],
     }
     # Both, for a patch leaves what it does not name.
     rules = {key: policy.get(key) or [] for key in (IN, OUT)}
+    return shell(name, {**spec, **rules})
+
+
+def shell(name: str, spec: Obj) -> Obj:
+    """Return the object of that name."""
     return {
         "apiVersion": "crd.antrea.io/v1beta1",
         "kind": "ClusterNetworkPolicy",
         "metadata": {"name": name},
-        "spec": {**spec, **rules},
+        "spec": spec,
     }

@@ -119,7 +119,30 @@ def test_a_gate_that_others_need_stays() -> None:
 
 def test_a_deprecated_gate_by_name() -> None:
     ask = features.Ask({"L7FlowExporter": True}, False, frozenset({"L7FlowExporter"}))
-    assert features.resolve(have("v2.5.0"), ask).refusals == []
+    exporter = "featureGates:\n  FlowExporter: true\nflowExporter:\n  enable: true\n"
+    assert features.resolve(have("v2.5.0", exporter), ask).refusals == []
+
+
+def test_layer_7_of_flows_is_exported_by_what_exports_flows() -> None:
+    named = frozenset({"L7FlowExporter"})
+    found = features.resolve(have("v2.5.0"), features.Ask({"L7FlowExporter": True}, False, named))
+    assert "needs featureGates.FlowExporter: true in antrea-agent.conf" in found.refusals[0]
+    along = features.resolve(have("v2.5.0"), features.Ask({"L7FlowExporter": True}, True, named))
+    assert along.gates == {"L7FlowExporter": True, "FlowExporter": True}
+    assert along.files["agent"] == {"flowExporter": {"enable": True}}
+    on = "featureGates:\n  FlowExporter: true\n"
+    off = features.resolve(have("v2.5.0", on), features.Ask({"L7FlowExporter": True}, False, named))
+    assert "needs flowExporter.enable: true in antrea-agent.conf, which is not" in off.refusals[0]
+
+
+@pytest.mark.parametrize(
+    ("version", "needed"),
+    [("v1.12.0", False), ("v1.13.0", True), ("v2.5.0", True), ("v2.6.0", False)],
+)
+def test_flows_are_exported_by_a_key_as_well(version: str, needed: bool) -> None:
+    refusals = resolve(have(version), FlowExporter=True).refusals
+    assert bool(refusals) == needed
+    assert not needed or "needs flowExporter.enable: true" in refusals[0]
 
 
 def test_null_takes_the_line_away_and_the_default_is_expected() -> None:

@@ -103,7 +103,17 @@ def bridge(*nics: str, name: str = "br-sec", **more: Any) -> Obj:
         ),
         ("v2.7.0", gates(Egres=True), FATAL, "featureGates.Egres", "Meant is perhaps Egress"),
         ("v2.6.0", gates(L7FlowExporter=False), FATAL, "featureGates.L7FlowExporter", "removed in"),
-        ("v2.5.0", gates(L7FlowExporter=True), NOTE, "featureGates.L7FlowExporter", "deprecated"),
+        (
+            "v2.5.0",
+            {
+                **gates(L7FlowExporter=True, FlowExporter=True),
+                "flowExporter": {"enable": True},
+            },
+            NOTE,
+            "featureGates.L7FlowExporter",
+            "deprecated",
+        ),
+        ("v2.5.0", gates(FlowExporter=True), VAIN, "featureGates.FlowExporter", "flowExporter.ena"),
         ("v2.0.0", gates(BGPPolicy=True), FATAL, "featureGates.BGPPolicy", "comes with v2.1"),
         ("v2.5.0", gates(EndpointSlice=False), FATAL, "featureGates.EndpointSlice", "locked to tr"),
         ("v2.7.0", gates(NodeIPAM=False), VAIN, "featureGates.NodeIPAM", "is the controller's"),

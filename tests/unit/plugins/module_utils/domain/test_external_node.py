@@ -86,11 +86,26 @@ def test_the_object_and_whether_it_changes() -> None:
     assert made["spec"] == {"interfaces": [{"name": "", "ips": ["172.16.100.3"]}]}
     assert made["metadata"]["labels"] == {"role": "db"}
     options = {"external_nodes": [VM]}
-    assert domain.changes(options, []) == [{"object": made, "before": None}]
+    assert domain.changes(options, []) == [{"object": made, "before": None, "former": None}]
     there = {**made, "metadata": {**made["metadata"], "uid": "1"}}
     assert domain.changes(options, [there]) == []
     moved = {**there, "spec": {"interfaces": [{"name": "", "ips": ["172.16.100.9"]}]}}
     assert domain.changes(options, [moved])[0]["before"] == moved
+
+
+def test_what_puts_a_machine_back_as_it_was() -> None:
+    made = domain.obj({**VM, "labels": {"role": "db", "new": "1"}})
+    labels = {"role": "web", "theirs": "x"}
+    before = {
+        **made,
+        "metadata": {**made["metadata"], "labels": labels},
+        "spec": {"interfaces": []},
+    }
+    options = {"external_nodes": [{**VM, "labels": {"role": "db", "new": "1"}}]}
+    former = domain.changes(options, [before])[0]["former"]
+    # null takes away what came; a patch would leave it.
+    assert former["metadata"]["labels"] == {"role": "web", "theirs": "x", "new": None}
+    assert former["spec"] == {"interfaces": []}
 
 
 def test_the_gate_is_the_controllers() -> None:

@@ -13,6 +13,9 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.k8snet.cni.plugins.filter.antrea_features_columns import (
     antrea_features_columns,
 )
+from ansible_collections.k8snet.cni.plugins.filter.antrea_features_served import (
+    antrea_features_served,
+)
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _feature_marks as marks
 
 Obj = dict[str, Any]
@@ -29,6 +32,10 @@ def objects(**found: Any) -> Obj:
     pod = {"metadata": {"namespace": "shop", "name": "p", "annotations": {marks.L7: "both"}}}
     pools = [{"metadata": {"name": "dmz"}}]
     return {"services": [service()], "pools": pools, "namespaces": [space], "pods": [pod], **found}
+
+
+def given(*found: str) -> Obj:
+    return {"status": {"loadBalancer": {"ingress": [{"ip": address} for address in found]}}}
 
 
 def ask(pool: str | None = "dmz", **more: Any) -> Obj:
@@ -55,6 +62,11 @@ def test_a_service_gets_its_pool_and_loses_it() -> None:
         (ask(), {"services": []}, "There is no Service shop/web."),
         (ask(), {"services": [service("ClusterIP")]}, "of type ClusterIP"),
         (ask(), {"services": [service(loadBalancerClass="metallb")]}, "metallb's"),
+        (
+            ask(),
+            {"services": [{**service(), **given("192.0.2.7")}]},
+            "Service shop/web has 192.0.2.7 already, and not from a pool of Antrea",
+        ),
         (ask("x"), {}, "There is no ExternalIPPool x for Service shop/web; there are dmz."),
         (ask("x"), {"pools": []}, "there are none. k8snet.cni.antrea_ip_pool makes one."),
         ({"l7_export": [{"namespace": "gone", "direction": "both"}]}, {}, "no Namespace gone"),
@@ -70,6 +82,42 @@ def test_what_bars_an_annotation(options: Obj, found: Obj, words: str) -> None:
     changes, wrong = marks.marks(options, objects(**found))
     assert changes == []
     assert words in wrong[0]
+
+
+def test_a_service_may_change_its_pool() -> None:
+    has = {**service(pool="old"), **given("192.0.2.7")}
+    found, wrong = marks.marks(ask(), objects(services=[has]))
+    assert ([(m["before"], m["after"]) for m in found], wrong) == ([("old", "dmz")], [])
+
+
+@pytest.mark.parametrize(
+    ("addresses", "served"),
+    [
+        ((), False),
+        (("10.0.0.5",), True),
+        (("10.0.0.1",), False),
+        (("10.0.0.10",), False),
+        (("10.1.0.7",), True),
+        (("10.1.1.7",), False),
+        (("fd00::5",), False),
+        (("10.0.0.5", "192.0.2.7"), False),
+        (("name.example.org",), False),
+    ],
+)
+def test_an_address_of_its_pool(addresses: tuple[str, ...], served: bool) -> None:
+    ranges = [{"start": "10.0.0.2", "end": "10.0.0.9"}, {"cidr": "10.1.0.0/24"}]
+    pools = [{"metadata": {"name": "dmz"}, "spec": {"ipRanges": ranges}}]
+    found = {**service(pool="dmz"), **given(*addresses)}
+    assert antrea_features_served([found], pools) is served
+    assert not antrea_features_served([], pools)
+    assert not antrea_features_served([{**found, "metadata": {"name": "web"}}], pools)
+
+
+def test_wrong_input_is_told() -> None:
+    with pytest.raises(AnsibleFilterError, match="must be lists"):
+        antrea_features_served({}, [])
+    with pytest.raises(AnsibleFilterError, match="not complete"):
+        antrea_features_served([{}], [])
 
 
 def test_flows_of_namespaces_and_pods() -> None:

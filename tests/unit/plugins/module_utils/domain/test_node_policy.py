@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,8 +31,7 @@ WORLD = domain.World(
     (node(1, True), node(2), node(3)),
     ((MANAGER, 22),),
     (("10.0.0.1", 6443), ("10.96.0.1", 443)),
-    "node2",
-    ("UDP", 6081),
+    (("UDP", 6081),),
 )
 NODES = [{"ipBlock": {"cidr": "10.0.0.0/24"}}]
 MANAGERS = [{"ipBlock": {"cidr": "172.16.0.0/16"}}]
@@ -39,6 +39,10 @@ MANAGERS = [{"ipBlock": {"cidr": "172.16.0.0/16"}}]
 
 def lost(selector: Obj | None = None, world: domain.World = WORLD, **rules: Any) -> str:
     return "\n".join(domain.cut_off({"node_selector": selector or {}, **rules}, world))
+
+
+def six(number: int, master: bool = False) -> Obj:
+    return {**node(number, master), "addresses": [f"10.0.0.{number}", f"fd00::{number}"]}
 
 
 def drop(**more: Any) -> Obj:
@@ -56,7 +60,8 @@ def test_a_default_deny_cuts_off_everything() -> None:
         "kubelet (TCP 10250 from 10.0.0.1)",
         "the API server (TCP 6443 from 10.0.0.1, 10.0.0.2, 10.0.0.3)",
         "the API server (TCP 443 to 10.96.0.1) would be cut off by egress rule 1 (Reject)",
-        "antrea-controller (TCP 10349 to 10.0.0.2)",
+        # Any node may be the next to have it.
+        "antrea-controller (TCP 10349 to 10.0.0.1, 10.0.0.2, 10.0.0.3)",
         "antrea-controller (TCP 10349 from",
         "antrea-agent's API (TCP 10350 from 10.0.0.1)",
         "Antrea's memberlist (UDP 10351 from",
@@ -110,7 +115,7 @@ def test_an_allow_of_what_is_unknown_is_not_counted_on() -> None:
 
 def test_only_nodes_that_the_policy_selects_count() -> None:
     worker = {"matchLabels": {"kubernetes.io/hostname": "node3"}}
-    said = lost(worker, ingress=[drop(ports=[{"port": 6443}, {"port": 10349}])])
+    said = lost(worker, ingress=[drop(ports=[{"port": 6443}])])
     assert said == ""
     none = {"matchExpressions": [{"key": CONTROL, "operator": "Exists"}]}
     assert "the API server" in lost(none, ingress=[drop(ports=[{"port": 6443}])])
@@ -130,15 +135,85 @@ def test_a_node_peer_is_known_by_its_labels() -> None:
 @pytest.mark.parametrize(
     ("agent", "found"),
     [
-        ({}, ("UDP", 6081)),
-        ({"tunnelType": "vxlan"}, ("UDP", 4789)),
-        ({"tunnelPort": 7000}, ("UDP", 7000)),
-        ({"tunnelType": "gre"}, None),
-        ({"trafficEncapMode": "noEncap"}, None),
+        ({}, [("UDP", 6081)]),
+        ({"tunnelType": "vxlan"}, [("UDP", 4789)]),
+        ({"tunnelPort": 7000}, [("UDP", 7000)]),
+        ({"tunnelType": "gre", "tunnelPort": 7000}, [("GRE", 0)]),
+        ({"trafficEncapMode": "noEncap"}, []),
+        (
+            {"trafficEncryptionMode": "ipsec"},
+            [("UDP", 6081), ("ESP", 0), ("UDP", 500), ("UDP", 4500)],
+        ),
+        ({"trafficEncryptionMode": "wireGuard"}, [("UDP", 6081), ("UDP", 51820)]),
+        (
+            {"trafficEncryptionMode": "wireGuard", "wireGuard": {"port": 5}},
+            [("UDP", 6081), ("UDP", 5)],
+        ),
     ],
 )
-def test_the_tunnel(agent: Obj, found: Any) -> None:
-    assert domain.tunnel(agent) == found
+def test_what_carries_packets_between_nodes(agent: Obj, found: Any) -> None:
+    assert domain.tunnels(agent, (2, 3)) == found
+
+
+def test_since_2_4_antrea_itself_lets_wireguard_pass() -> None:
+    agent = {"trafficEncryptionMode": "wireGuard"}
+    assert domain.tunnels(agent, (2, 4)) == [("UDP", 6081)]
+    assert ("UDP", 51820) in domain.tunnels(agent, None)
+
+
+def test_a_protocol_without_ports_is_cut_off_by_rules_about_all() -> None:
+    world = replace(WORLD, tunnels=(("ESP", 0),))
+    assert "the tunnel between nodes (ESP from" in lost(world=world, ingress=[drop()])
+    assert "ESP" not in lost(world=world, ingress=[drop(ports=[{"protocol": "UDP"}])])
+
+
+def test_members_of_etcd_need_each_other() -> None:
+    peers = replace(WORLD, nodes=(node(1, True), node(2, True), node(3)))
+    ports = [{"port": 2380}]
+    said = lost(world=peers, ingress=[drop(ports=ports)])
+    assert "etcd (TCP 2380 from 10.0.0.1, 10.0.0.2) would be cut off" in said
+    assert "etcd (TCP 2380 to" in lost(world=peers, egress=[drop(ports=ports)])
+    # One alone has nobody to ask, and the others are not selected.
+    first = {"matchLabels": {"kubernetes.io/hostname": "node1"}}
+    assert "etcd (TCP 2380 from 10.0.0.2)" in lost(first, peers, ingress=[drop(ports=ports)])
+    assert lost(ingress=[drop(ports=ports)]) == ""
+    third = {"matchLabels": {"kubernetes.io/hostname": "node3"}}
+    assert lost(third, peers, ingress=[drop(ports=ports)]) == ""
+
+
+def test_neighbours_over_ipv6_are_found_by_packets_that_no_rule_of_antrea_lets_pass() -> None:
+    world = replace(WORLD, nodes=(six(1, True), six(2), six(3)))
+    everybody = [{"ipBlock": {"cidr": "10.0.0.0/8"}}, {"ipBlock": {"cidr": "fd00::/64"}}]
+    rules = [allow(**{"from": [*everybody, *MANAGERS]}), drop()]
+    said = lost(world=world, ingress=rules)
+    assert "finding neighbours over IPv6 (ICMPv6 type 135 from fe80::1) would be cut off" in said
+    out = [allow(to=[*everybody, {"ipBlock": {"cidr": "fe80::/10"}}]), drop()]
+    assert "ICMPv6 type 135 to ff02::1:ff00:1)" in lost(world=world, egress=out)
+    icmp = allow(protocols=[{"icmp": {}}])
+    assert lost(world=world, ingress=[icmp, *rules]) == ""
+    kind = allow(protocols=[{"icmp": {"icmpType": 135}}, {"igmp": {}}])
+    said = lost(world=world, ingress=[kind, *rules])
+    assert "ICMPv6 type 136" in said
+    assert "ICMPv6 type 135" not in said
+    # Where nodes have no such address there is nothing to lose.
+    assert lost(ingress=rules) == ""
+
+
+@pytest.mark.parametrize(
+    ("egress", "found"),
+    [
+        ([drop()], ["DNS (UDP 53)", "DNS (TCP 53)", "DHCP (UDP 67)"]),
+        ([drop(to=[{"ipBlock": {"cidr": "0.0.0.0/0"}}], ports=[{"port": 53}])], ["DNS (TCP 53)"]),
+        # Somebody has thought of it.
+        ([allow(ports=[{"protocol": "UDP", "port": 53}], to=NODES), drop()], ["TCP 53", "UDP 67"]),
+        ([drop(to=NODES)], []),
+        ([allow(), drop()], []),
+    ],
+)
+def test_what_may_be_needed_and_nobody_knows_from_whom(egress: list[Obj], found: list[str]) -> None:
+    said = domain.doubtful({"egress": egress})
+    assert len(said) == len(found)
+    assert all(words in text for words, text in zip(found, said))
 
 
 @pytest.mark.parametrize(
