@@ -125,7 +125,8 @@ _value:
       (what is set along, and why), C(expected) (gates that agents are to run with), C(writes) (whether the ConfigMap changes),
       C(controller) (whether its pods start anew), C(nodes) (Node to what happens), C(order) and C(hosts) (Nodes and their hosts in
       the order of their turns), C(canary) (the Node whose failure takes all back; empty where others run with the change already),
-      C(unseen) (Nodes), C(marks) (annotations that change), C(strict_arp) (whether kube-proxy needs it), C(policy) (for nodes), C(external) (ExternalNodes that change), C(pending) (whether there is anything to do).
+      C(unseen) (Nodes), C(marks) (annotations that change), C(strict_arp) (whether kube-proxy needs it), C(policy) (for nodes),
+      C(external) (ExternalNodes that change), C(pending) (whether there is anything to do).
   type: dict
 """
 

@@ -91,7 +91,8 @@ RETURN = r"""
 _value:
   description:
     - C(refusals) and C(warnings) (sentences), C(lines) to print, C(advice) (what a person has to do), C(nodes) (Node to what
-      is there and what happens), C(order) and C(hosts) (Nodes and their hosts, in the order of their turns), C(unseen) (Nodes), C(accepted) (those of them that may be),
+      is there and what happens), C(order) and C(hosts) (Nodes and their hosts, in the order of their turns), C(unseen) (Nodes),
+      C(accepted) (those of them that may be),
       C(settings) for M(k8snet.cni.antrea_config), C(pending) (whether there is anything to do on nodes or objects), and
       C(deletes) (whether the objects go in the end).
   type: dict
