@@ -65,6 +65,13 @@ def test_the_printed_command_takes_a_run_back_from_anywhere(
     assert cluster.installation() == former
     assert cluster.ask("find", LEASE) is None
 
+    # What it has kept is of that run: another one that fails must not put it back.
+    again = operator.change(user, "typed", "-e", json.dumps(named), more=inventory, env=allowed)
+    assert again.code != 0
+    again.has("Nothing was changed.", "Give this run another name.")
+    assert cluster.installation() == former
+    assert cluster.ask("find", LEASE) is None
+
 
 def test_a_bundle_of_another_cluster_is_refused_and_leaves_no_lock(
     operator: Operator, cluster: Cluster, user: User

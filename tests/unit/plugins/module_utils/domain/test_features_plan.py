@@ -64,7 +64,7 @@ def cluster() -> Obj:
     return {"nodes": [node(n) for n in (1, 2, 10)]}
 
 
-def hosts(gates: Obj = RUNS, **others: Obj) -> list[Obj]:
+def hosts(gates: Obj | None = None, **others: Obj) -> list[Obj]:
     return [
         {
             "name": name,
@@ -73,7 +73,7 @@ def hosts(gates: Obj = RUNS, **others: Obj) -> list[Obj]:
             "node_name": name,
             "address": "",
             "facts": {"k8snet_node": {"hostname": name}, "k8snet_nics": []},
-            "gates": others.get(name, gates),
+            "gates": others.get(name, RUNS if gates is None else gates),
         }
         for name in ("node1", "node2", "node10")
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.k8snet.cni.plugins.module_utils.node import _restore_chains as chains
 
-NAMES = ["ANTREA-POL-INGRESS-RULES", "ANTREA-POL-EGRESS-RULES"]
+NAMES = ("ANTREA-POL-INGRESS-RULES", "ANTREA-POL-EGRESS-RULES")
 
 
 @pytest.fixture
