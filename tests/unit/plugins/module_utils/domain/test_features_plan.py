@@ -187,6 +187,30 @@ def test_gates_are_known_before_agents_are_asked() -> None:
     assert nothing == {"expected": {}, "port": 10350}
 
 
+def test_a_database_that_does_not_answer() -> None:
+    said = "Theia's tables were not looked at: no answer"
+    told = plan(clickhouse_error="no answer")
+    assert (told["refusals"], said in told["warnings"]) == ([], True)
+    assert said in plan(clickhouse_error="no answer", clickhouse_alter=True)["refusals"]
+
+
+def test_a_policy_that_takes_dns_from_nodes_is_told() -> None:
+    def node(number: int) -> Obj:
+        address = [{"type": "InternalIP", "address": f"10.0.0.{number}"}]
+        return {"metadata": {"name": f"node{number}"}, "status": {"addresses": address}}
+
+    ports = [{"protocol": "UDP", "port": 53}]
+    found = plan(
+        node_policy={"name": "shield", "egress": [{"action": "Drop", "ports": ports}]},
+        objects={"nodes": [node(1), node(2)]},
+        ssh=["172.16.0.9:22"],
+    )
+    assert found["refusals"] == []
+    assert "DNS (UDP 53) of the nodes themselves is dropped by egress rule 1" in " ".join(
+        found["warnings"]
+    )
+
+
 def test_wrong_input() -> None:
     with pytest.raises(AnsibleFilterError, match="cluster_info"):
         antrea_features_plan({}, antrea(), [], {})
