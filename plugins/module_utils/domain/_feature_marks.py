@@ -72,8 +72,8 @@ def _service(entry: Obj, objects: Obj) -> tuple[list[Obj], list[str]]:
     others = addresses(service)
     if pool and others and not change["before"]:
         return [], [
-            f"Service {name} has {', '.join(others)} already, and not from a pool of Antrea: another "
-            "load balancer gave it that. Have that one leave the Service alone first."
+            f"Service {name} has {', '.join(others)} already, and not from a pool of Antrea: "
+            "another load balancer gave it that. Have that one leave the Service alone first."
         ]
     return [change], []
 
