@@ -22,8 +22,9 @@ options:
     required: true
   seen:
     description:
-      - C(answers) (the data of each path of P(k8snet.cni.proxmox_vlan_trunk_vms#filter)), C(nodes) (Node objects), and C(probes) (Node
-        to VLAN to what M(k8snet.cni.vlan_probe) returned).
+      - C(answers) (the data of each path of P(k8snet.cni.proxmox_vlan_trunk_vms#filter)), C(unapplied) (paths whose answer is not
+        applied yet), C(nodes) (Node objects), C(pods) (Node to its pods), C(pools) (ExternalIPPools), and C(probes) (Node to VLAN to
+        what M(k8snet.cni.vlan_probe) returned).
     type: dict
     required: true
   options:
@@ -47,8 +48,21 @@ options:
         description: Control-plane Nodes that may be off the network for a moment.
         type: list
         elements: str
+      accept_pools:
+        description: ExternalIPPools whose VLAN a Node of theirs may lose.
+        type: list
+        elements: str
+      drain_force:
+        description: Whether pods that nobody makes again are deleted, too.
+        type: bool
+      drain_delete_emptydir_data:
+        description: Whether pods with emptyDir volumes go, too.
+        type: bool
       former:
         description: Lines that the undo bundle of a run holds, to be put back or gone on with.
+        type: dict
+      planned:
+        description: C(nodes) of an earlier plan, which have to be as they were then.
         type: dict
       width:
         description: Columns of the lines.
@@ -65,7 +79,7 @@ RETURN = r"""
 _value:
   description:
     - C(refusals) and C(warnings) (sentences), C(lines) to print, C(nodes) (Node to its VM, C(former) and C(wanted) line, C(write),
-      C(due), C(changes)), C(order) (Nodes), C(turns) (those that have one), and C(undo) (what the undo bundle keeps).
+      C(start), C(drain), C(due), C(changes)), C(order) (Nodes), C(turns) (those that have one), and C(undo) (what the undo bundle keeps).
   type: dict
 """
 

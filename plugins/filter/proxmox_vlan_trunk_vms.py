@@ -45,6 +45,9 @@ options:
       former:
         description: Lines that the undo bundle of a run holds. Their VMs are meant then, and nothing else counts.
         type: dict
+      begun:
+        description: Lines of the run that is gone on with, whose Nodes are known by them where they were not visited.
+        type: dict
       vms:
         description: Node to C(vmid) or C(name), C(node) and C(net), where the MAC does not tell.
         type: dict

@@ -6,11 +6,13 @@
 
 Over TLS and with a token, as strict as the real one: unknown parameters, lines that its schema
 refuses, a wrong digest and a locked VM are errors. A line that is written is sorted, and applied at
-once, unless the VM is `held`: then it is pending until the VM was off. What it does to the world is
-told to a `Wire`.
+once, unless the VM is `held`: then it is pending until the VM was off. Where the bridge does not
+take it, the NIC is off its bridge and the line pending. What it does to the world is told to a
+`Wire`.
 
-Source: qemu-server ``src/PVE/API2/Qemu.pm``, ``src/PVE/QemuServer/Network.pm``; pve-common
-``src/PVE/JSONSchema.pm``.
+Source: qemu-server ``src/PVE/API2/Qemu.pm``, ``src/PVE/QemuServer.pm`` (vmconfig_update_net),
+``src/PVE/QemuServer/Network.pm``; pve-common ``src/PVE/JSONSchema.pm``; pve-manager
+``PVE/API2/Network.pm``; pve-access-control ``src/PVE/API2/AccessControl.pm``.
 """
 
 from __future__ import annotations
@@ -29,26 +31,15 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.lab.api import tls
+from tests.lab.proxmox_lines import Refused, print_line, read_line
 
 Obj = dict[str, Any]
 NODE = "pve1"
 _CLONE_NEWNET = 0x40000000
-_MODELS = "e1000|e1000e|ne2k_pci|rtl8139|virtio|vmxnet3"
-_CHECKS = {
-    "model": _MODELS,
-    "macaddr": r"(?i:[0-9a-f][02468ace](:[0-9a-f]{2}){5})",
-    "bridge": r"[a-zA-Z][\w.-]{0,14}",
-    "queues": r"\d|[1-5]\d|6[0-4]",
-    "rate": r"\d+(\.\d+)?",
-    "tag": r"[1-9]\d{0,2}|[1-3]\d{3}|40[0-8]\d|409[0-4]",
-    "trunks": r"\d+(-\d+)?(;\d+(-\d+)?)*",
-    "firewall": "[01]",
-    "link_down": "[01]",
-    "mtu": r"\d{1,5}",
-}
 #: Ways that are served, and their parameters.
 _ROUTES = {
     ("GET", "version"): (),
+    ("GET", "access/permissions"): ("path",),
     ("GET", "nodes"): (),
     ("GET", "cluster/resources"): ("type",),
     ("GET", "nodes/{node}/qemu"): ("full",),
@@ -63,19 +54,14 @@ _ROUTES = {
 }
 
 
-class Refused(Exception):
-    """An error of the API: HTTP code, reason, and what is wrong with which parameter."""
-
-    def __init__(self, code: int, reason: str, errors: dict[str, str] | None = None) -> None:
-        super().__init__(reason)
-        self.code, self.reason, self.errors = code, reason, errors or {}
-
-
 class Wire:
     """What a VM's state does to the world; nothing unless a test says otherwise."""
 
     def plug(self, vm: Vm, net: str, options: dict[str, str]) -> None:
         """A NIC's port gets what its line says."""
+
+    def unplug(self, vm: Vm, net: str) -> None:
+        """A NIC loses its port."""
 
     def stop(self, vm: Vm) -> None:
         """The VM is shut down; returns when it is off."""
@@ -86,55 +72,30 @@ class Wire:
 
 @dataclass
 class Vm:
-    """One VM. ``held``: changes wait for a power cycle."""
+    """One VM. ``held``: changes wait for a power cycle. ``hastate``: what HA is to do with it.
+
+    ``slow``: its guest shuts down after the task has given up.
+    """
 
     vmid: int
     name: str
     config: dict[str, str]
     status: str = "running"
     held: bool = False
+    hastate: str = ""
+    slow: bool = False
     pending: dict[str, str] = field(default_factory=dict)
 
 
-def read_line(text: str) -> dict[str, str]:
-    """Return the options of a line, or raise as the real one's schema does."""
-    found: dict[str, str] = {}
-    for part in filter(None, map(str.strip, text.split(","))):
-        key, equals, value = part.partition("=")
-        if not equals:
-            key, value = "model", part
-        elif re.fullmatch(_MODELS, key):
-            found["model"], key = key, "macaddr"
-        if key in found and key != "model":
-            raise Refused(400, "Parameter verification failed.", {"net": f"duplicate key {key}"})
-        if key not in _CHECKS or not re.fullmatch(_CHECKS[key], value):
-            raise Refused(400, "Parameter verification failed.", {"net": f"invalid format: {part}"})
-        found[key] = value
-    if "model" not in found:
-        raise Refused(400, "Parameter verification failed.", {"net": "missing model"})
-    return found
-
-
-def print_line(options: dict[str, str]) -> str:
-    """Return the line as the real one writes it: the model with its MAC, the rest sorted."""
-    rest = sorted(key for key in options if key not in ("model", "macaddr"))
-    first = f"{options['model']}={options.get('macaddr', 'BC:24:11:00:00:01')}"
-    return ",".join([first, *(f"{key}={options[key]}" for key in rest)])
-
-
-def vlans_of(options: dict[str, str]) -> list[int]:
-    """Return what passes tagged, by the list of trunks."""
-    found: list[int] = []
-    for item in filter(None, options.get("trunks", "").split(";")):
-        low, _dash, high = item.partition("-")
-        found += range(int(low), int(high or low) + 1)
-    return found
+Work = Callable[[Vm], None]
 
 
 class Proxmox:
     """The double; ``with Proxmox(folder, vms) as api`` serves. ``bridges``: of its one node.
 
-    ``denied``: (method, route) -> reason of a 403. ``requests``: (method, path, parameters).
+    ``edited``: its bridges after somebody has edited, but not applied them. ``rights``: what the
+    token may, on all. ``denied``: (method, route) -> reason of a 403. ``requests``: (method, path,
+    parameters).
     """
 
     user, token_id, secret = "ops@pve", "k8snet", "3f1d5b1e-very-secret-c0ffee"
@@ -145,6 +106,8 @@ class Proxmox:
         self.wire = wire or Wire()
         aware: Obj = {"iface": "vmbr0", "type": "bridge", "active": 1, "bridge_vlan_aware": 1}
         self.bridges: list[Obj] = [aware, {"iface": "eno1", "type": "eth", "active": 1}]
+        self.edited: list[Obj] | None = None
+        self.rights = {"VM.Audit", "VM.Config.Network", "VM.PowerMgmt", "SDN.Use", "Sys.Audit"}
         self.denied: dict[tuple[str, str], str] = {}
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self._tasks: dict[str, Obj] = {}
@@ -199,8 +162,8 @@ class Proxmox:
 
     # -- answers ----------------------------------------------------------------------------------
 
-    def answer(self, method: str, uri: str, token: str, body: str) -> Any:
-        """Return the data of one request. Raises Refused."""
+    def answer(self, method: str, uri: str, token: str, body: str) -> Obj:
+        """Return the answer to one request. Raises Refused."""
         if token != f"PVEAPIToken={self.user}!{self.token_id}={self.secret}":
             raise Refused(401, "invalid token value!")
         url = urlsplit(uri)
@@ -220,7 +183,10 @@ class Proxmox:
             words = "_".join(part for part in route.split("/") if not part.startswith("{"))
             ask: Callable[[dict[str, str], dict[str, str]], Any]
             ask = getattr(self, f"_{method.lower()}_{words}")
-            return ask(found, given)
+            answer: Obj = {"data": ask(found, given)}
+            if route == "nodes/{node}/network" and self.edited is not None:
+                answer["changes"] = "--- /etc/network/interfaces\n+++ /etc/network/interfaces.new"
+            return answer
 
     def _vm(self, found: dict[str, str]) -> Vm:
         vm = self.vms.get(int(found["vmid"]))
@@ -234,13 +200,21 @@ class Proxmox:
     def _get_version(self, _found: Obj, _given: Obj) -> Obj:
         return {"version": "8.4.1", "release": "8.4", "repoid": "2a5fa54a8503f96d"}
 
+    def _get_access_permissions(self, _found: Obj, given: dict[str, str]) -> Obj:
+        return {given["path"]: dict.fromkeys(sorted(self.rights), 1)} if self.rights else {}
+
     def _get_nodes(self, _found: Obj, _given: Obj) -> list[Obj]:
         return [{"node": NODE, "status": "online", "type": "node", "id": f"node/{NODE}"}]
 
     def _get_cluster_resources(self, _found: Obj, _given: Obj) -> list[Obj]:
         return [
-            {**vm, "id": f"qemu/{vm['vmid']}", "type": "qemu", "node": NODE} for vm in self._list()
+            {**vm, "id": f"qemu/{vm['vmid']}", "type": "qemu", "node": NODE, **self._ha(vm["vmid"])}
+            for vm in self._list()
         ]
+
+    def _ha(self, vmid: int) -> dict[str, str]:
+        state = self.vms[vmid].hastate
+        return {"hastate": state} if state else {}
 
     def _get_nodes_qemu(self, _found: Obj, _given: Obj) -> list[Obj]:
         return self._list()
@@ -250,7 +224,10 @@ class Proxmox:
         return [{"vmid": vm.vmid, "name": vm.name, "status": vm.status} for vm in vms]
 
     def _get_nodes_network(self, _found: Obj, _given: Obj) -> list[Obj]:
-        return self.bridges
+        """Return what is to be, as the real one does, not what is."""
+        shown = self.bridges if self.edited is None else self.edited
+        bridges = ("bridge", "OVSBridge")
+        return [i for i in shown if "SDN.Use" in self.rights or i["type"] not in bridges]
 
     def _get_nodes_qemu_config(self, found: dict[str, str], given: dict[str, str]) -> Obj:
         vm = self._vm(found)
@@ -259,20 +236,32 @@ class Proxmox:
 
     def _put_nodes_qemu_config(self, found: dict[str, str], given: dict[str, str]) -> None:
         vm = self._vm(found)
+        if "VM.Config.Network" not in self.rights:
+            raise Refused(403, f"Permission check failed (/vms/{vm.vmid}, VM.Config.Network)")
         lines = {key: read_line(text) for key, text in given.items() if key != "digest"}
         if given.get("digest") not in (None, digest(vm)):
             raise Refused(500, "checksum mismatch (file change by other user?)")
         if vm.config.get("lock"):
             raise Refused(500, f"VM is locked ({vm.config['lock']})")
         for net, options in lines.items():
-            self._check_bridge(options)
             vm.pending[net] = print_line(options)
             if vm.pending[net] == vm.config.get(net):
                 del vm.pending[net]
-            elif vm.status != "running" or not vm.held:
+            elif vm.status != "running":
                 vm.config[net] = vm.pending.pop(net)
-                if vm.status == "running":
-                    self.wire.plug(vm, net, options)
+            elif not vm.held:
+                self._replug(vm, net, options)
+                vm.config[net] = vm.pending.pop(net)
+
+    def _replug(self, vm: Vm, net: str, options: dict[str, str]) -> None:
+        """Off the bridge first, and on it again only if that takes the line."""
+        try:
+            self._check_bridge(options)
+        except Refused as error:
+            self.wire.unplug(vm, net)
+            why = {net: f"hotplug problem - {error.reason}"}
+            raise Refused(400, "Parameter verification failed.", why) from None
+        self.wire.plug(vm, net, options)
 
     def _check_bridge(self, options: dict[str, str]) -> None:
         known = {bridge["iface"]: bridge for bridge in self.bridges}
@@ -293,20 +282,39 @@ class Proxmox:
 
     def _get_nodes_qemu_status_current(self, found: dict[str, str], _given: Obj) -> Obj:
         vm = self._vm(found)
-        return {"vmid": vm.vmid, "name": vm.name, "status": vm.status}
+        ha = {"managed": 1, "state": vm.hastate} if vm.hastate else {"managed": 0}
+        return {"vmid": vm.vmid, "name": vm.name, "status": vm.status, "ha": ha}
 
     def _post_nodes_qemu_status_shutdown(self, found: dict[str, str], _given: Obj) -> str:
-        return self._task("qmshutdown", self._vm(found), self._shut_down)
+        return self._switch(found, "stop" if self._managed(found) else "shutdown", self._shut_down)
 
     def _post_nodes_qemu_status_start(self, found: dict[str, str], _given: Obj) -> str:
-        return self._task("qmstart", self._vm(found), self._start)
+        return self._switch(found, "start", self._start)
+
+    def _managed(self, found: dict[str, str]) -> bool:
+        return self._vm(found).hastate not in ("", "ignored")
+
+    def _switch(self, found: dict[str, str], how: str, work: Work) -> str:
+        if "VM.PowerMgmt" not in self.rights:
+            raise Refused(403, f"Permission check failed (/vms/{found['vmid']}, VM.PowerMgmt)")
+        vm, managed = self._vm(found), self._managed(found)
+        late = vm.slow and how == "shutdown"
+        if not managed and not late:
+            return self._task(f"qm{how}", vm, work)
+
+        def ask(_vm: Vm) -> None:
+            if late:
+                raise TimeoutError("VM quit/powerdown failed - got timeout")
+
+        return self._task(f"{'ha' if managed else 'qm'}{how}", vm, ask, work)
 
     def _get_nodes_tasks_status(self, found: dict[str, str], _given: Obj) -> Obj:
         if found["upid"] not in self._tasks:
             raise Refused(400, "unable to parse worker upid")
         return self._tasks[found["upid"]]
 
-    def _task(self, kind: str, vm: Vm, work: Callable[[Vm], None]) -> str:
+    def _task(self, kind: str, vm: Vm, work: Work, then: Work | None = None) -> str:
+        """Begin a task. ``then``: what comes of it when it has ended."""
         number = f"{len(self._tasks):08X}:00C0FFEE:65000000"
         upid = f"UPID:{NODE}:{number}:{kind}:{vm.vmid}:{self.user}:"
         self._tasks[upid] = {"upid": upid, "status": "running"}
@@ -318,6 +326,8 @@ class Proxmox:
             except Exception as error:
                 said = str(error)
             self._tasks[upid] = {"upid": upid, "status": "stopped", "exitstatus": said}
+            if then is not None:
+                then(vm)
 
         threading.Thread(target=run, daemon=True).start()
         return upid
@@ -331,6 +341,7 @@ class Proxmox:
             vm.config.update(vm.pending)
             vm.pending.clear()
         for net in [key for key in vm.config if re.fullmatch(r"net\d+", key)]:
+            self._check_bridge(read_line(vm.config[net]))
             self.wire.plug(vm, net, read_line(vm.config[net]))
         vm.status = "running"
         self.wire.start(vm)
@@ -371,7 +382,7 @@ def _handler(api: Proxmox) -> type[BaseHTTPRequestHandler]:
             token = self.headers.get("Authorization", "")
             code, reason, answer = 200, "OK", {}
             try:
-                answer = {"data": api.answer(self.command, self.path, token, body)}
+                answer = api.answer(self.command, self.path, token, body)
             except Refused as error:
                 code, reason = error.code, error.reason
                 answer = {"data": None, **({"errors": error.errors} if error.errors else {})}

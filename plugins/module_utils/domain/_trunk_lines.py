@@ -53,9 +53,12 @@ def _node(entry: Obj, plan: Obj) -> list[str]:
         f"{entry['proxmox_node']}"
     )
     if entry["write"]:
-        return [head, f"  - {entry['former']}", f"  + {entry['wanted']}"]
+        off = ["  (switched off by an interrupted run, and started)"] if entry["start"] else []
+        return [head, f"  - {entry['former']}", f"  + {entry['wanted']}", *off]
     then = ""
-    if entry["due"]:
+    if entry["start"]:
+        then = " (switched off by an interrupted run, and started)"
+    elif entry["due"]:
         cycled = plan["power_cycle"] == "when_due"
         then = " (a power cycle is due)" if cycled else " (needs a power cycle)"
     elif entry["left"]:

@@ -44,7 +44,8 @@ def matched(cluster: Obj, hosts: list[Obj], vms: list[Obj], options: Obj) -> Obj
     ``hosts``: as `_nodes.match` takes them. ``vms``: of community.proxmox.proxmox_vm_info with
     config=current. ``options``: nodes (names, empty for all that the inventory has), nic (its name,
     empty for that of the InternalIP), vms (Node -> vmid or name, node, net), former (of an undo
-    bundle: its Nodes are meant, and nobody is asked).
+    bundle: its Nodes are meant, and nobody is asked), begun (of the bundle of the run that is gone
+    on with: so its Nodes are known even where nobody answers there).
     """
     if options.get("former"):
         return _again(options["former"], vms)
@@ -53,14 +54,19 @@ def matched(cluster: Obj, hosts: list[Obj], vms: list[Obj], options: Obj) -> Obj
     refusals = _nobody(scope, options)
     for view in _chosen(scope, options):
         try:
-            found[view.name] = _node(view, vms, options)
+            kept = (options.get("begun") or {}).get(view.name)
+            if kept is not None and view.state != VISITED:
+                found[view.name] = _as_kept(view.name, kept, vms)
+            else:
+                found[view.name] = _node(view, vms, options)
         except _Refused as error:
             refusals.append(str(error))
     return _result(found, refusals)
 
 
 def _result(found: dict[str, Obj], refusals: list[str]) -> Obj:
-    paths = [entry[key] for entry in found.values() for key in ("pending", "bridges")]
+    keys = ("pending", "bridges", "rights", "bridge_rights")
+    paths = [entry[key] for entry in found.values() for key in keys]
     return {"nodes": found, "refusals": refusals, "paths": list(dict.fromkeys(paths))}
 
 
@@ -105,21 +111,27 @@ def _node(view: View, vms: list[Obj], options: Obj) -> Obj:
         )
     said = (options.get("vms") or {}).get(view.name)
     vm, net = _told(view.name, said, mac, vms) if said else _by_mac(view.name, mac, vms)
-    return {"host": view.host["name"], "nic": nic["name"], "mac": mac, **_machine(vm, net)}
+    known = {"host": view.host["name"], "nic": nic["name"], "mac": mac, "visited": True}
+    return {**known, **_machine(vm, net)}
 
 
 def _machine(vm: Obj, net: str) -> Obj:
+    bridge = parse(str(vm["config"][net])).bridge
     return {
         "vmid": int(vm["vmid"]),
         "vm": vm.get("name") or "",
         "proxmox_node": vm["node"],
         "pending": f"nodes/{vm['node']}/qemu/{vm['vmid']}/pending",
         "bridges": f"nodes/{vm['node']}/network",
+        "rights": f"access/permissions?path=/vms/{vm['vmid']}",
+        "bridge_rights": f"access/permissions?path=/sdn/zones/localnetwork/{bridge}",
+        "power": f"nodes/{vm['node']}/qemu/{vm['vmid']}/status/current",
         "net": net,
         "line": vm["config"][net],
         "digest": vm["config"].get("digest"),
         "lock": vm["config"].get("lock") or "",
         "status": vm.get("status") or "",
+        "ha": vm.get("hastate") not in (None, "", "ignored"),
     }
 
 
@@ -128,16 +140,22 @@ def _again(former: Obj, vms: list[Obj]) -> Obj:
     found: dict[str, Obj] = {}
     refusals = []
     for name, kept in former.items():
-        vm = next((vm for vm in vms if int(vm["vmid"]) == int(kept["vmid"])), None)
-        if vm is None or _nets(vm).get(kept["net"]) != kept["mac"]:
-            refusals.append(
-                f"{name}: the token sees no VM {kept['vmid']} whose {kept['net']} has the MAC "
-                f"{kept['mac']}. It was removed or rebuilt since: there is nothing to put back."
-            )
-        else:
-            known = {key: kept[key] for key in ("host", "nic", "mac")}
-            found[name] = {**known, **_machine(vm, kept["net"])}
+        try:
+            found[name] = _as_kept(name, kept, vms)
+        except _Refused as error:
+            refusals.append(str(error))
     return _result(found, refusals)
+
+
+def _as_kept(name: str, kept: Obj, vms: list[Obj]) -> Obj:
+    vm = next((vm for vm in vms if int(vm["vmid"]) == int(kept["vmid"])), None)
+    if vm is None or _nets(vm).get(kept["net"]) != kept["mac"]:
+        raise _Refused(
+            f"{name}: the token sees no VM {kept['vmid']} whose {kept['net']} has the MAC "
+            f"{kept['mac']}. It was removed or rebuilt since: there is nothing to put back."
+        )
+    known = {key: kept[key] for key in ("host", "nic", "mac")}
+    return {**known, "visited": False, **_machine(vm, kept["net"])}
 
 
 def _nic(view: View, name: str) -> Obj:

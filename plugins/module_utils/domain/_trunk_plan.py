@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import _trunk_checks as checks
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _trunk_lines as words
-from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_decision import names_of
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._proxmox_net import (
     NetLine,
     NetLineError,
@@ -22,16 +22,19 @@ Obj = dict[str, Any]
 PRESENT, ABSENT, RESTORED = "present", "absent", "restored"
 NEVER, WHEN_DUE = "never", "when_due"
 REACHED = "reached"
-_ROLES = ("control-plane", "master", "etcd")
 
 
 def decide(matched: Obj, seen: Obj, options: Obj) -> Obj:
     """Return what may be done, and how: the keys below and in the filter of the role.
 
-    ``matched``: of `_trunk_match.matched`. ``seen``: answers (path of the API -> its data), nodes
-    (Node objects), probes (Node -> VLAN as text -> what vlan_probe returned; {} without gateways).
-    ``options``: state, vlans, power_cycle, accept_control_plane (names of Nodes), former (lines of
-    the undo bundle: with restored those to put back, else of the run that is gone on with), width.
+    ``matched``: of `_trunk_match.matched`. ``seen``: answers (path of the API -> its data),
+    unapplied (paths whose answer is not applied yet), nodes (Node objects), pods (Node -> Pod
+    objects), pools (ExternalIPPools), probes (Node -> VLAN as text -> what vlan_probe returned; {}
+    without gateways).
+    ``options``: state, vlans, power_cycle, accept_control_plane (names of Nodes), accept_pools,
+    drain_force, drain_delete_emptydir_data, former (lines of the undo bundle: with restored those
+    to put back, else of the run that is gone on with), planned (nodes of an earlier plan, which
+    have to be like now), width.
     """
     state = options["state"]
     refusals = list(matched["refusals"])
@@ -41,19 +44,22 @@ def decide(matched: Obj, seen: Obj, options: Obj) -> Obj:
             refusals.append("proxmox_vlan_trunk_vlans: name one VLAN at least.")
     except NetLineError as error:
         refusals.append(f"proxmox_vlan_trunk_vlans: {error}.")
-    kube = {node["metadata"]["name"]: node for node in seen["nodes"]}
+    nodes = {node["metadata"]["name"]: node for node in seen["nodes"]}
+    former = options.get("former") or {}
     planned: dict[str, Obj] = {}
     warnings: list[str] = []
     if not refusals:
         for name, entry in matched["nodes"].items():
+            now = {**entry, **checks.kube(nodes.get(name) or {})}
+            now.update(_begun(now, former.get(name)))
             try:
-                planned[name] = _node(name, entry, seen, options)
+                planned[name] = _node(name, now, seen, options)
             except NetLineError as error:
                 refusals.append(f"{name}: {_what(entry)}: {error}")
     for name, entry in planned.items():
-        entry.update(_kube(kube.get(name) or {}))
-        entry.update(_left(entry, (options.get("former") or {}).get(name)))
-        refusals += _bars(name, entry, kube, options) if entry["changes"] else []
+        entry.update(_left(entry, former.get(name)))
+        refusals += checks.bars(name, entry, seen, nodes, options) if entry["changes"] else []
+        refusals += _strange(name, entry, options) + _moved(name, entry, options)
         warnings += _warns(name, entry, options)
     order = sorted(planned, key=lambda name: (planned[name]["control_plane"], _natural(name)))
     plan = {
@@ -120,48 +126,27 @@ def _by_vlan(item: tuple[str, Any]) -> int:
 def _node(name: str, entry: Obj, seen: Obj, options: Obj) -> Obj:
     """Return the plan of one node. Raises NetLineError with what bars it."""
     now = parse(str(entry["line"]))
-    _check_vm(entry, now, seen["answers"].get(entry["bridges"]) or [])
+    checks.check_vm(entry, now, seen)
     pending = seen["answers"].get(entry["pending"]) or []
     latest = _latest(entry, now, pending)
     want = _wanted(name, latest, options)
     found = {**entry, "node": name, "former": str(latest), "wanted": str(want)}
     found["write"] = not want.same(latest)
+    found["lost"] = checks.lost(latest, want, seen.get("pools") or [])
     probes = seen["probes"].get(name) or {}
     found["silent"] = silent(found, probes) if options["state"] == PRESENT else []
     # Where nothing is to be written and still the VLAN does not arrive, the port may never have
     # got it.
     found["waits"] = waits(entry, pending) and not found["write"]
     found["due"] = found["waits"] or (bool(found["silent"]) and not found["write"])
-    found["changes"] = found["write"] or (found["due"] and options["power_cycle"] == WHEN_DUE)
+    cycled = found["due"] and options["power_cycle"] == WHEN_DUE
+    found["changes"] = found["write"] or found["start"] or cycled
     found["others"] = sorted(
         item["key"]
         for item in pending
         if item["key"] != entry["net"] and ("pending" in item or item.get("delete"))
     )
     return found
-
-
-def _check_vm(entry: Obj, now: NetLine, interfaces: list[Obj]) -> None:
-    if entry["lock"]:
-        raise NetLineError(
-            f"the VM is locked ({entry['lock']}). Let that end, or unlock it with 'qm unlock "
-            f"{entry['vmid']}' if it never will."
-        )
-    if entry["status"] != "running":
-        raise NetLineError(f"the VM is {entry['status'] or 'in no known state'}, not running.")
-    bridge = {str(i.get("iface")): i for i in interfaces}.get(now.bridge or "")
-    if bridge is None:
-        raise NetLineError(
-            f"bridge {now.bridge} is none of Proxmox node {entry['proxmox_node']}. A VNet of its "
-            "SDN passes VLANs by its own setting 'VLAN aware': set it there."
-        )
-    aware = str(bridge.get("bridge_vlan_aware") or 0) == "1"
-    if bridge.get("type") != "OVSBridge" and not aware:
-        raise NetLineError(
-            f"bridge {now.bridge} of Proxmox node {entry['proxmox_node']} is not VLAN-aware, so "
-            "that a VM with trunks would not start. Set 'VLAN aware' on it (bridge-vlan-aware yes "
-            "in /etc/network/interfaces) in a maintenance window, and run this again."
-        )
 
 
 def _latest(entry: Obj, now: NetLine, pending: list[Obj]) -> NetLine:
@@ -194,13 +179,14 @@ def _wanted(name: str, latest: NetLine, options: Obj) -> NetLine:
     return want
 
 
-def _kube(node: Obj) -> Obj:
-    labels = (node.get("metadata") or {}).get("labels") or {}
-    return {
-        "control_plane": any(f"node-role.kubernetes.io/{role}" in labels for role in _ROLES),
-        "cordoned": bool((node.get("spec") or {}).get("unschedulable")),
-        "ready": _ready(node),
-    }
+def _begun(entry: Obj, kept: Obj | None) -> Obj:
+    """Return what an interrupted run may have left: a Node is cordoned before all else.
+
+    Its VM may be off then, or its NIC without its port. Neither bars what brings it back.
+    """
+    begun = kept is not None and entry["cordoned"]
+    off = begun and entry["status"] == "stopped"
+    return {"start": off, "drain": not (begun and (off or not entry["ready"]))}
 
 
 def _left(entry: Obj, kept: Obj | None) -> Obj:
@@ -210,30 +196,27 @@ def _left(entry: Obj, kept: Obj | None) -> Obj:
     return {"left": True, "cordoned": False, "changes": True}
 
 
-def _ready(node: Obj) -> bool:
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-
-
-def _bars(name: str, entry: Obj, kube: dict[str, Obj], options: Obj) -> list[str]:
-    """Return why a Node must not be drained."""
-    if not entry["ready"]:
-        return [f"{name} is not Ready. Repair that first."]
-    if not entry["control_plane"]:
+def _strange(name: str, entry: Obj, options: Obj) -> list[str]:
+    """Return that a run which is gone on with has kept nothing of a Node, so could not go back."""
+    former = options.get("former")
+    if not former or name in former or not entry["changes"]:
         return []
-    members = [node for node in kube.values() if _kube(node)["control_plane"]]
-    others = sum(_ready(n) for n in members if n["metadata"]["name"] != name)
-    if others < len(members) // 2 + 1:
-        return [
-            f"{name} is one of {len(members)} control-plane nodes, and without it {others} are "
-            "Ready: etcd would have no quorum. Change the VM by hand in a maintenance window."
-        ]
-    if name not in names_of(options.get("accept_control_plane")):
-        return [
-            f"{name} is a control-plane node, and may be off the network for a moment. Name it in "
-            "proxmox_vlan_trunk_accept_control_plane, or leave it out of proxmox_vlan_trunk_nodes."
-        ]
-    return []
+    return [
+        f"{name}: the run that is gone on with has not planned to change it, and kept nothing of "
+        "it. Leave it out of proxmox_vlan_trunk_nodes, and have it changed by another run."
+    ]
+
+
+def _moved(name: str, entry: Obj, options: Obj) -> list[str]:
+    """Return that a VM or its Node is not any more as an earlier plan has it."""
+    before = (options.get("planned") or {}).get(name) or entry
+    keys = ("former", "wanted", "write", "start", "changes")
+    if all(entry[key] == before[key] for key in keys):
+        return []
+    return [
+        f"{name}: {_what(entry)} has changed since the plan was made: it is '{entry['former']}' "
+        f"now, and the VM is {entry['status']}. Run this again."
+    ]
 
 
 def _warns(name: str, entry: Obj, options: Obj) -> list[str]:

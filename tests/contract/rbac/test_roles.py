@@ -473,6 +473,8 @@ def draining(kubeconfig: str) -> list[Task]:
     pods = {"ignore_daemonsets": True, "wait_timeout": 20, "wait_sleep": 1}
     return [
         task("nodes", "k8s_info", kind="Node"),
+        task("pods", "k8s_info", kind="Pod", field_selectors=["spec.nodeName=node2"]),
+        task("pools", "k8s_info", kind="ExternalIPPool", api_version="crd.antrea.io/v1beta1"),
         task("drained", "k8s_drain", name="node2", delete_options=pods),
         task("ready", "k8s_info", **last),
         task("uncordoned", "k8s_drain", name="node2", state="uncordon"),

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.lab.antrea_scene import await_that
 
 pytestmark = pytest.mark.lab
 
+Obj = dict[str, Any]
 LINE = "nodes/pve1/qemu/102/config"
 
 
@@ -41,6 +43,18 @@ def test_a_missing_trunk_is_added_and_the_gateway_answers(world: World) -> None:
     assert world.api.written() == [("PUT", LINE)]
 
 
+def test_a_bridge_that_is_not_vlan_aware_yet_is_refused(world: World) -> None:
+    """Somebody has ticked it, and not applied that: what Proxmox shows is not what is."""
+    world.api.edited = [dict(bridge) for bridge in world.api.bridges]
+    world.api.bridges[0].pop("bridge_vlan_aware")
+    before = world.state()
+    run = world.run()
+    assert run.code != 0
+    run.has("Nothing was changed.", "pve1 has a network configuration that is not applied yet")
+    assert world.state() == before
+
+
+@pytest.mark.full
 def test_a_bridge_that_is_not_vlan_aware_is_refused(world: World) -> None:
     world.api.bridges[0].pop("bridge_vlan_aware")
     before = world.state()
@@ -83,6 +97,12 @@ def test_a_line_that_waits_is_told_and_the_vm_is_switched_only_when_asked(world:
     assert "trunks" not in world.vm.config["net0"]
     assert world.api.written() == [("PUT", LINE)]
 
+    # What the first has kept would be put back where the second fails.
+    used = world.run(power_cycle="when_due")
+    assert used.code != 0
+    used.has("Nothing was changed.", "was kept by a run that was named window, too, and has ended")
+    assert (world.cordoned(), world.locked()) == (False, False)
+    world.run_id = "second"
     done = world.run(power_cycle="when_due")
     assert done.code == 0, done.said
     done.has("The lines are as wanted, and every gateway answers.")
@@ -117,14 +137,75 @@ def test_a_node_that_does_not_answer_gets_its_line_back(world: World) -> None:
 
 
 @pytest.mark.full
-def test_a_token_that_may_not_write_leaves_the_node_as_it_was(world: World) -> None:
-    why = "Permission check failed (/vms/102, VM.Config.Network)"
-    world.api.denied["PUT", "nodes/{node}/qemu/{vmid}/config"] = why
+def test_a_node_that_goes_out_of_reach_gets_its_line_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its gateway is asked for: not where a task fails, but where a host drops out."""
     former = world.vm.config["net0"]
+    world.wire.cuts = {VLAN + 1}
+    tell, told = world.api._get_nodes_qemu_pending, []
+
+    def cut(found: Obj, given: Obj) -> list[Obj]:
+        told.append(world.vm.config["net0"] != former)
+        if told.count(True) == 2:
+            world.wire.cut(world.vm)
+        return tell(found, given)
+
+    monkeypatch.setattr(world.api, "_get_nodes_qemu_pending", cut)
     run = world.run()
     assert run.code != 0
-    run.has(why, f"Its line is as it was, and {NODE} takes pods as before.")
+    run.has(f"{NODE} is out of reach", f"Its line is as it was, and {NODE} takes pods as before.")
     assert world.vm.config["net0"] == former
+    assert (world.cordoned(), world.locked()) == (False, False)
+
+
+@pytest.mark.full
+def test_a_write_that_fails_leaves_the_node_as_it_was(world: World) -> None:
+    former, before = world.vm.config["net0"], world.state()
+    world.api.rights.discard("VM.Config.Network")
+    told = world.run()
+    assert told.code != 0
+    told.has("Nothing was changed.", "the token lacks VM.Config.Network on /vms/102")
+    assert world.state() == before
+
+    world.api.rights.add("VM.Config.Network")
+    world.api.denied["PUT", "nodes/{node}/qemu/{vmid}/config"] = "got no quorum"
+    run = world.run()
+    assert run.code != 0
+    run.has("got no quorum", f"Its line is as it was, and {NODE} takes pods as before.")
+    assert world.vm.config["net0"] == former
+    assert (world.cordoned(), world.locked()) == (False, False)
+
+
+@pytest.mark.full
+def test_a_guest_that_shuts_down_late_is_started_again(world: World) -> None:
+    former = world.vm.config["net0"]
+    world.vm.held = world.vm.slow = True
+    run = world.run(power_cycle="when_due")
+    assert run.code != 0
+    run.has("got timeout", f"Its line is as it was, and {NODE} takes pods as before.")
+    assert (world.vm.status, world.vm.config["net0"], world.vm.pending) == ("running", former, {})
+    assert (world.cordoned(), world.locked()) == (False, False)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("way", ["go on", "go back"])
+def test_a_vm_that_a_run_left_switched_off_is_started(world: World, way: str) -> None:
+    former = world.vm.config["net0"]
+    world.vm.held = True
+    start = ("POST", "nodes/{node}/qemu/{vmid}/status/start")
+    world.api.denied[start] = "got no quorum"
+    run = world.run(power_cycle="when_due")
+    assert run.code != 0
+    run.has("It was not brought back either, and stays cordoned", "-e k8snet_run_id=window")
+    assert (world.vm.status, world.cordoned(), world.locked()) == ("stopped", True, True)
+
+    world.api.denied.clear()
+    done = world.run(power_cycle="when_due") if way == "go on" else world.rollback()
+    assert done.code == 0, done.said
+    done.has("switched off by an interrupted run, and started")
+    wanted = former if way == "go back" else f"{former},trunks={VLAN}"
+    assert (world.vm.status, world.vm.config["net0"]) == ("running", wanted)
     assert (world.cordoned(), world.locked()) == (False, False)
 
 
@@ -161,7 +242,7 @@ def test_an_api_that_does_not_answer_as_it_should(
     world.api.denied["GET", "nodes/{node}/network"] = "Permission check failed"
     denied = world.run()
     assert denied.code != 0
-    denied.has("nodes/pve1/network: HTTP Error 403: Permission check failed", "Sys.Audit")
+    denied.has("nodes/pve1/network: HTTP Error 403: Permission check failed", "VM.Audit")
     monkeypatch.delenv("PROXMOX_TOKEN_SECRET")
     nameless = world.run()
     assert nameless.code != 0

@@ -13,7 +13,8 @@ from typing import Any
 
 from tests.integration.antrea.window import Run, Running, Window
 from tests.lab.errors import LabError
-from tests.lab.proxmox import Proxmox, Vm, Wire, vlans_of
+from tests.lab.proxmox import Proxmox, Vm, Wire
+from tests.lab.proxmox_lines import vlans_of
 from tests.lab.scene import Scene
 
 Obj = dict[str, Any]
@@ -39,17 +40,29 @@ class LabWire(Wire):
             way = "down" if self.cuts & set(vlans) else "up"
             lab.ssh(vm.name, f"sudo ip link set eth0 {way}", oob=True)
 
+    def unplug(self, vm: Vm, net: str) -> None:
+        self.cut(vm)
+
     def stop(self, vm: Vm) -> None:
         self.scene.lab.stop(vm.name)
+        self._ready(vm, "Unknown")
 
     def start(self, vm: Vm) -> None:
-        """Also plays its kubelet, which says that it is ready when it has started."""
         self.scene.lab.start(vm.name)
+        self._ready(vm, "True")
+
+    def cut(self, vm: Vm) -> None:
+        self.scene.lab.ssh(vm.name, "sudo ip link set eth0 down", oob=True)
+
+    def _ready(self, vm: Vm, ready: str) -> None:
+        """Play its kubelet, which beats when it has started, and who misses it."""
         path = f"/api/v1/nodes/{vm.name}"
         conditions = self.scene.call("GET", path)["status"]["conditions"]
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        beating = [{**each, "lastHeartbeatTime": now} for each in conditions]
-        self.scene.call("PATCH", f"{path}/status", {"status": {"conditions": beating}})
+        beat = {"lastHeartbeatTime": now} if ready == "True" else {}
+        said = [{**each, **beat, "status": ready} for each in conditions if each["type"] == "Ready"]
+        rest = [each for each in conditions if each["type"] != "Ready"]
+        self.scene.call("PATCH", f"{path}/status", {"status": {"conditions": [*said, *rest]}})
 
 
 class World:
@@ -67,6 +80,7 @@ class World:
         vms[0].config["net0"] += f",trunks={VLAN}"
         self.api = Proxmox(folder / "proxmox", vms, self.wire)
         self.vm = self.api.vms[102]
+        self.run_id = "window"
 
     def __enter__(self) -> World:
         self.scene.lab.trunk(NODE, [])
@@ -74,6 +88,8 @@ class World:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        if self.vm.status != "running":
+            self.wire.start(self.vm)
         self.api.stop()
         for path in (LEASE, f"{PODS}/web", f"{BUDGETS}/web"):
             if self.there(path):
@@ -99,13 +115,13 @@ class World:
             "proxmox_vlan_trunk",
             *arguments,
             k8snet_undo_dir=str(self.window.folder / "undo"),
-            k8snet_run_id="window",
+            k8snet_run_id=self.run_id,
             **{f"proxmox_vlan_trunk_{name}": value for name, value in words.items()},
         )
 
     def rollback(self) -> Run:
         words = {f"proxmox_vlan_trunk_{name}": value for name, value in self._hurry().items()}
-        words.update(k8snet_run_id="window", k8snet_undo_dir=str(self.window.folder / "undo"))
+        words.update(k8snet_run_id=self.run_id, k8snet_undo_dir=str(self.window.folder / "undo"))
         return self._silent(self.window.start("rollback", **words).end(400))
 
     def _hurry(self) -> Obj:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -17,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab.proxmox import Proxmox, Vm, Wire, print_line, read_line, vlans_of
+from tests.lab.proxmox import Proxmox, Vm, Wire
+from tests.lab.proxmox_lines import print_line, read_line, vlans_of
 
 MAC = "BC:24:11:00:00:01"
 LINE = f"virtio={MAC},bridge=vmbr0,tag=216"
@@ -27,9 +29,13 @@ CONFIG = "nodes/pve1/qemu/101/config"
 class Recorder(Wire):
     def __init__(self) -> None:
         self.plugged: list[tuple[int, str, list[int]]] = []
+        self.unplugged: list[str] = []
 
     def plug(self, vm: Vm, net: str, options: dict[str, str]) -> None:
         self.plugged.append((vm.vmid, net, vlans_of(options)))
+
+    def unplug(self, vm: Vm, net: str) -> None:
+        self.unplugged.append(net)
 
 
 @pytest.fixture
@@ -44,13 +50,15 @@ def ask(api: Proxmox, method: str, path: str, token: str = "", **given: str) -> 
     text = urllib.parse.urlencode(given)
     url = f"https://127.0.0.1:{api.port}/api2/json/{path}"
     body = text.encode() if method != "GET" else None
-    request = urllib.request.Request(f"{url}?{text}" if body is None else url, body, method=method)
+    whole = f"{url}?{text}" if body is None and text else url
+    request = urllib.request.Request(whole, body, method=method)
     good = f"PVEAPIToken={api.user}!{api.token_id}={api.secret}"
     request.add_header("Authorization", token or good)
     context = ssl.create_default_context(cafile=str(api.ca))
     try:
         with urllib.request.urlopen(request, context=context) as answer:
-            return json.load(answer)["data"]
+            found = json.load(answer)
+            return found if "changes" in found else found["data"]
     except urllib.error.HTTPError as error:
         return error.code, error.reason, json.load(error).get("errors")
 
@@ -95,8 +103,8 @@ def test_what_else_is_refused(api: Proxmox) -> None:
     api.vms[101].config["lock"] = "backup"
     assert ask(api, "PUT", CONFIG, net0=LINE)[1] == "VM is locked (backup)"
     api.vms[101].config.pop("lock")
-    api.bridges[0].pop("bridge_vlan_aware")
-    assert "vlan aware" in ask(api, "PUT", CONFIG, net0=f"{LINE},trunks=181")[1]
+    api.rights.discard("VM.Config.Network")
+    assert ask(api, "PUT", CONFIG, net0=LINE)[0] == 403
 
 
 def test_a_digest_that_is_right_is_taken(api: Proxmox) -> None:
@@ -113,14 +121,76 @@ def test_a_held_change_waits_for_the_power_cycle(api: Proxmox) -> None:
     assert ask(api, "GET", CONFIG, current="1")["net0"] == LINE
     assert ask(api, "GET", CONFIG, current="0")["net0"] == f"{LINE},trunks=181"
     for way in ("shutdown", "start"):
-        upid = ask(api, "POST", f"nodes/pve1/qemu/101/status/{way}")
-        done = {"status": "running"}
-        while done["status"] == "running":
-            done = ask(api, "GET", f"nodes/pve1/tasks/{upid}/status")
-        assert done["exitstatus"] == "OK"
+        assert ended(api, way) == "OK"
     assert isinstance(api.wire, Recorder)
     assert api.wire.plugged == [(101, "net0", [181])]
     assert ask(api, "GET", "nodes/pve1/qemu/101/pending")[0]["value"] == f"{LINE},trunks=181"
+
+
+def ended(api: Proxmox, way: str) -> str:
+    """Ask for a switch, and return what its task says when it has ended."""
+    upid = ask(api, "POST", f"nodes/pve1/qemu/101/status/{way}")
+    done = {"status": "running"}
+    while done["status"] == "running":
+        done = ask(api, "GET", f"nodes/pve1/tasks/{upid}/status")
+    return str(done["exitstatus"])
+
+
+def status(api: Proxmox) -> str:
+    return str(ask(api, "GET", "nodes/pve1/qemu/101/status/current")["status"])
+
+
+def test_a_bridge_that_does_not_take_the_line_has_the_nic_no_more(api: Proxmox) -> None:
+    api.bridges[0].pop("bridge_vlan_aware")
+    line = f"{LINE},trunks=181"
+    code, _reason, errors = ask(api, "PUT", CONFIG, net0=line)
+    assert (code, "vlan aware" in errors["net0"]) == (400, True)
+    assert isinstance(api.wire, Recorder)
+    assert (api.wire.unplugged, api.vms[101].pending) == (["net0"], {"net0": line})
+    # The former line is what the VM has already, so that nothing is plugged again.
+    assert ask(api, "PUT", CONFIG, net0=LINE) is None
+    assert (api.wire.plugged, api.vms[101].pending) == ([], {})
+    # Nor does a VM with such a line start.
+    ended(api, "shutdown")
+    assert ask(api, "PUT", CONFIG, net0=line) is None
+    assert "vlan aware" in ended(api, "start")
+    assert status(api) == "stopped"
+
+
+def test_what_is_not_applied_yet_is_what_is_shown(api: Proxmox) -> None:
+    network = "nodes/pve1/network"
+    assert ask(api, "GET", network)[0]["bridge_vlan_aware"] == 1
+    api.edited = [{"iface": "vmbr0", "type": "bridge"}]
+    shown = ask(api, "GET", network)
+    assert (shown["data"], "interfaces.new" in shown["changes"]) == (api.edited, True)
+
+
+def test_where_ha_switches_the_task_only_asks(api: Proxmox) -> None:
+    vm = api.vms[101]
+    vm.hastate = "started"
+    stops = threading.Event()
+    api.wire.stop = lambda _vm: stops.wait() and None  # type: ignore[method-assign]
+    assert ask(api, "GET", "cluster/resources")[0]["hastate"] == "started"
+    assert ended(api, "shutdown") == "OK"
+    assert status(api) == "running"
+    stops.set()
+    while status(api) == "running":
+        pass
+
+
+def test_a_slow_guest_is_off_after_its_task_has_failed(api: Proxmox) -> None:
+    api.vms[101].slow = True
+    assert "got timeout" in ended(api, "shutdown")
+    while status(api) == "running":
+        pass
+
+
+def test_what_the_token_may(api: Proxmox) -> None:
+    found = ask(api, "GET", "access/permissions?path=/vms/101")
+    assert found["/vms/101"]["VM.PowerMgmt"] == 1
+    api.rights -= {"VM.PowerMgmt", "SDN.Use"}
+    assert ask(api, "POST", "nodes/pve1/qemu/101/status/start")[0] == 403
+    assert [each["iface"] for each in ask(api, "GET", "nodes/pve1/network")] == ["eno1"]
 
 
 def test_lines_in_all_forms() -> None:

@@ -44,6 +44,8 @@ class World:
         self.bridges: list[Obj] = [{"iface": "vmbr0", "type": "bridge", "bridge_vlan_aware": 1}]
         self.waiting: dict[int, list[Obj]] = {}
         self.probes: Obj = {}
+        self.rights = ["VM.Audit", "VM.Config.Network", "VM.PowerMgmt"]
+        self.more: Obj = {}
 
     def matched(self, **options: Any) -> Obj:
         seen = [
@@ -60,7 +62,9 @@ class World:
             now = [{"key": "net0", "value": each["config"]["net0"]}, {"key": "memory", "value": 1}]
             path = f"nodes/pve1/qemu/{each['vmid']}/pending"
             answers[path] = self.waiting.get(each["vmid"], now)
-        seen = {"answers": answers, "nodes": self.nodes, "probes": self.probes}
+            path = f"/vms/{each['vmid']}"
+            answers[f"access/permissions?path={path}"] = {path: dict.fromkeys(self.rights, 1)}
+        seen = {"answers": answers, "nodes": self.nodes, "probes": self.probes, **self.more}
         return proxmox_vlan_trunk_plan(found, seen, {**OPTIONS, **options})
 
 
@@ -343,6 +347,156 @@ def test_a_node_that_an_interrupted_run_has_cordoned_is_let_go() -> None:
     # One that was cordoned before the run stays so.
     assert plan["nodes"]["node3"]["cordoned"] is True
     assert world.plan(nodes=["node2", "node3"])["turns"] == []
+
+
+def left(world: World) -> Obj:
+    """Have a run on node2 and node3 killed when node2 was cordoned; returns what it has kept."""
+    kept: Obj = world.plan(nodes=["node2", "node3"])["undo"]
+    world.nodes[1]["spec"]["unschedulable"] = True
+    return kept
+
+
+def test_a_vm_that_an_interrupted_run_has_switched_off_is_started() -> None:
+    world = World()
+    kept = left(world)
+    world.nodes[1]["status"]["conditions"][0]["status"] = "Unknown"
+    world.hosts[1].update(state="unreachable", error="no route to host", facts={})
+    world.vms[1]["status"] = "stopped"
+    world.vms[1]["config"]["net0"] = line(2, ",tag=216,trunks=181")
+    found = world.matched(nodes=["node2", "node3"], begun=kept)
+    assert found["refusals"] == []
+    assert {name: entry["visited"] for name, entry in found["nodes"].items()} == {
+        "node2": False,
+        "node3": True,
+    }
+    plan = world.plan(found, former=kept)
+    assert (plan["refusals"], plan["turns"]) == ([], ["node2", "node3"])
+    entry = plan["nodes"]["node2"]
+    assert (entry["start"], entry["drain"], entry["cordoned"]) == (True, False, False)
+    assert any("switched off by an interrupted run, and started" in text for text in plan["lines"])
+    back = world.plan(world.matched(former=kept), state="restored", former=kept, vlans=[])
+    assert (back["refusals"], back["turns"]) == ([], ["node2"])
+    assert (back["nodes"]["node2"]["write"], back["nodes"]["node2"]["start"]) == (True, True)
+    # One that is off without being cordoned was switched off by somebody else.
+    world.nodes[1]["spec"].pop("unschedulable")
+    other = world.plan(world.matched(former=kept), state="restored", former=kept, vlans=[])
+    assert "the VM is stopped, not running" in other["refusals"][0]
+
+
+def test_a_node_that_a_run_has_cut_off_gets_its_line_back() -> None:
+    world = World(3, control_planes=3)
+    kept: Obj = world.plan(nodes=["node2"], accept_control_plane=["node2"])["undo"]
+    world.vms[1]["config"]["net0"] = line(2, ",tag=216,trunks=181")
+    world.nodes[1]["status"]["conditions"][0]["status"] = "Unknown"
+    options: Obj = {"state": "restored", "former": kept, "vlans": []}
+    refused = world.plan(world.matched(former=kept), **options)["refusals"]
+    assert refused == ["node2 is not Ready. Repair that first."]
+    world.nodes[1]["spec"]["unschedulable"] = True
+    plan = world.plan(world.matched(former=kept), **options)
+    assert (plan["refusals"], plan["turns"]) == ([], ["node2"])
+    assert plan["nodes"]["node2"]["drain"] is False
+
+
+def test_a_run_that_is_gone_on_with_changes_no_other_node() -> None:
+    world = World()
+    kept = left(world)
+    refused = world.plan(nodes=["node2", "node4"], former=kept)["refusals"]
+    assert len(refused) == 1
+    assert refused[0].startswith("node4: the run that is gone on with has not planned")
+    assert world.plan(nodes=["node2", "node3"], former=kept)["refusals"] == []
+
+
+def test_a_bridge_that_is_not_applied_yet_is_refused() -> None:
+    world = World()
+    world.more["unapplied"] = ["nodes/pve1/network"]
+    refused = world.plan(nodes=["node2"])["refusals"]
+    assert "Apply or revert it there (System, Network)" in refused[0]
+    world.more["unapplied"] = ["nodes/pve2/network"]
+    assert world.plan(nodes=["node2"])["refusals"] == []
+
+
+def test_a_vm_of_ha_is_not_switched() -> None:
+    world = World()
+    for state, managed in (("started", True), ("ignored", False), (None, False)):
+        world.vms[1]["hastate"] = state
+        assert world.plan(nodes=["node2"])["refusals"] == []
+        refused = world.plan(nodes=["node2"], power_cycle="when_due")["refusals"]
+        assert ["ha-manager remove vm:102" in text for text in refused] == [True] * managed
+
+
+def test_what_the_token_may_not_is_told_before() -> None:
+    world = World()
+    world.rights = ["VM.Audit"]
+    refused = world.plan(nodes=["node2"])["refusals"]
+    assert "node2: the token lacks VM.Config.Network on /vms/102." in refused[0]
+    world.rights = ["VM.Config.Network"]
+    assert world.plan(nodes=["node2"])["refusals"] == []
+    refused = world.plan(nodes=["node2"], power_cycle="when_due")["refusals"]
+    assert "the token lacks VM.PowerMgmt on /vms/102" in refused[0]
+    world.rights, world.bridges = ["VM.Config.Network"], []
+    refused = world.plan(nodes=["node2"])["refusals"]
+    assert "lacks SDN.Use on /sdn/zones/localnetwork/vmbr0" in refused[0]
+
+
+def pod(name: str, **more: Any) -> Obj:
+    meta = {"name": name, "namespace": "default", "ownerReferences": [{"kind": "ReplicaSet"}]}
+    volumes = more.pop("volumes", [])
+    phase = more.pop("phase", "Running")
+    spec = {"volumes": volumes}
+    return {"metadata": {**meta, **more}, "spec": spec, "status": {"phase": phase}}
+
+
+def test_pods_that_bar_a_drain_are_told_before() -> None:
+    world = World()
+    mirror = {"kubernetes.io/config.mirror": "x"}
+    local = [{"name": "tmp", "emptyDir": {}}]
+    world.more["pods"] = {
+        "node2": [
+            pod("web"),
+            pod("bare", ownerReferences=None),
+            pod("cache", volumes=local),
+            pod("static", annotations=mirror, volumes=local),
+            pod("job", phase="Succeeded", ownerReferences=None),
+        ]
+    }
+    refused = world.plan(nodes=["node2", "node3"])["refusals"]
+    assert [text.partition(":")[2].rpartition(":")[2].partition(".")[0] for text in refused] == [
+        " default/bare",
+        " default/cache",
+    ]
+    forced = world.plan(nodes=["node2"], drain_force=True)["refusals"]
+    assert len(forced) == 1
+    assert "proxmox_vlan_trunk_drain_delete_emptydir_data" in forced[0]
+    both: Obj = {"drain_force": True, "drain_delete_emptydir_data": True}
+    assert world.plan(nodes=["node2"], **both)["refusals"] == []
+
+
+def test_a_vlan_that_a_pool_has_addresses_on_is_not_taken_off() -> None:
+    world = World()
+    world.vms[1]["config"]["net0"] = line(2, ",tag=216,trunks=181;182")
+    selector = {"matchLabels": {"egress": "yes"}}
+    spec = {"subnetInfo": {"vlan": 181}, "nodeSelector": selector}
+    world.more["pools"] = [
+        {"metadata": {"name": "out"}, "spec": spec},
+        {"metadata": {"name": "plain"}, "spec": {"nodeSelector": {}}},
+    ]
+    gone: Obj = {"nodes": ["node2"], "state": "absent", "vlans": [181]}
+    assert world.plan(**gone)["refusals"] == []
+    world.nodes[1]["metadata"]["labels"]["egress"] = "yes"
+    assert "ExternalIPPool out has addresses on VLAN 181" in world.plan(**gone)["refusals"][0]
+    assert world.plan(**gone, accept_pools=["out"])["refusals"] == []
+    assert world.plan(**{**gone, "vlans": [182]})["refusals"] == []
+
+
+def test_a_vm_that_has_changed_since_the_plan_is_left_alone() -> None:
+    world = World()
+    before = world.plan(nodes=["node2"])
+    again: Obj = {"planned": before["nodes"]}
+    found = world.matched(former=before["undo"])
+    assert world.plan(found, **again)["refusals"] == []
+    world.vms[1]["config"]["net0"] = line(2, ",tag=216,trunks=7")
+    found = world.matched(former=before["undo"])
+    assert "has changed since the plan was made" in world.plan(found, **again)["refusals"][0]
 
 
 def test_the_verdict_on_what_was_written() -> None:
