@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,22 @@ class Leaving:
     @property
     def undo(self) -> str:
         return str(self.window.folder / "undo")
+
+    def lost_in_the_drill(self) -> list[str]:
+        """Arguments with which no node can be reached once the drill has taken the label off."""
+        begun = "hostvars['localhost'].__antrea_egress_vlan_begun is defined"
+        port = f"{{{{ 9 if {begun} else 22 }}}}"
+        hosts = {node: {"ansible_port": port} for node in self.scene.nodes}
+        file = self.window.folder / "lost.yml"
+        file.write_text(json.dumps({"all": {"hosts": hosts}}))
+        return ["-i", str(file)]
+
+    def own_pool(self, owner: str | None) -> None:
+        """Has somebody own the pool, or nobody."""
+        pool = f"{POOLS}/vlan{VLAN}"
+        labels = {"app.kubernetes.io/managed-by": owner}
+        notes = {"meta.helm.sh/release-name": owner and "net"}
+        self.scene.call("PATCH", pool, {"metadata": {"labels": labels, "annotations": notes}})
 
     def start_over(self) -> None:
         """Has no Egress, and nothing of one on any node."""

@@ -90,7 +90,12 @@ def test_the_drill_moves_the_address_and_ranges_stay(leaving: Leaving) -> None:
     refused.has("its ranges are fixed")
     assert leaving.state() == before
 
-    holder = scene.state()["node"]
+    lost = leaving.run(*leaving.lost_in_the_drill(), antrea_egress_vlan_drill=True)
+    assert lost.code != 0
+    lost.has("which has the address of Egress shop, is out of reach", "stay as they were made")
+    assert leaving.state() == before
+
+    holder = scene.await_assigned()["node"]
     scene.lab.kill(holder)
     try:
         scene.await_assigned(but=holder)
@@ -103,6 +108,26 @@ def test_the_drill_moves_the_address_and_ranges_stay(leaving: Leaving) -> None:
 
 
 @pytest.mark.full
+def test_what_is_not_proven_goes_again(leaving: Leaving) -> None:
+    silent = {"antrea_egress_vlan_probe": f"{GATEWAY}:9"}
+    run = leaving.run(k8snet_run_id="night", **silent)
+    assert run.code != 0
+    run.has(f"does not reach {GATEWAY}:9", "Everything is as it was before.")
+    assert leaving.state() == NOTHING
+
+    again = leaving.run(k8snet_run_id="night")
+    assert again.code != 0
+    again.has("Nothing was changed.", "named night, too, and has ended (of role antrea_egress_vlan")
+    assert leaving.state() == NOTHING
+
+    kept = leaving.run(antrea_egress_vlan_keep_unproven=True, **silent)
+    assert kept.code != 0
+    kept.has("stay as they were made")
+    state = leaving.state()
+    assert (len(state["egresses"]), state["locked"]) == (1, False)
+
+
+@pytest.mark.full
 def test_what_was_made_is_taken_away(leaving: Leaving) -> None:
     assert leaving.run(k8snet_run_id="made").code == 0
     back = leaving.rollback("made")
@@ -110,6 +135,13 @@ def test_what_was_made_is_taken_away(leaving: Leaving) -> None:
     assert leaving.state() == NOTHING
 
     assert leaving.run().code == 0
+    before = leaving.state()
+    leaving.own_pool("Helm")
+    owned = leaving.run(antrea_egress_vlan_state="absent")
+    assert owned.code != 0
+    owned.has("Helm")
+    assert leaving.state() == before
+    leaving.own_pool(None)
     gone = leaving.run(antrea_egress_vlan_state="absent", k8snet_run_id="gone")
     assert gone.code == 0, gone.said
     gone.has("Egress shop, its pool and its labels are gone.")
