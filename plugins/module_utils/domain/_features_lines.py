@@ -22,8 +22,9 @@ def lines(plan: Obj, width: int) -> list[str]:
         found += _labelled("Change", text, width)
     for text in plan["pulled"]:
         found += _labelled("Along", f"{text}.", width)
-    if plan["pending"]:
-        found += _labelled("Order", _order(plan), width)
+    order = _order(plan) if plan["pending"] else ""
+    if order:
+        found += _labelled("Order", order, width)
         found += ["", *_table(plan)]
     for label, key in (("UPGRADE", "upgrade"), ("WARNING", "warnings"), ("REFUSED", "refusals")):
         for text in plan[key][:_MOST_WORDS]:

@@ -194,6 +194,15 @@ def test_a_database_that_does_not_answer() -> None:
     assert said in plan(clickhouse_error="no answer", clickhouse_alter=True)["refusals"]
 
 
+def test_what_restarts_nobody_is_shown_all_the_same() -> None:
+    machine = {"namespace": "vms", "name": "vm1", "ips": ["172.16.100.3"]}
+    on = {"ExternalNode": {"effective": {"controller": True}}}
+    found = plan(antrea(gates=on), hosts(RUNS), gates={}, external_nodes=[machine])
+    assert (found["refusals"], found["pending"]) == ([], True)
+    assert any("ExternalNode vms/vm1 is made" in line for line in found["lines"])
+    assert not any("Order" in line for line in found["lines"])
+
+
 def test_a_policy_that_takes_dns_from_nodes_is_told() -> None:
     def node(number: int) -> Obj:
         address = [{"type": "InternalIP", "address": f"10.0.0.{number}"}]
