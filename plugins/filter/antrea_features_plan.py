@@ -107,6 +107,12 @@ options:
       kube_proxy:
         description: RV(k8snet.cni.kube_proxy_info#module:kube_proxy).
         type: dict
+      clickhouse_alter:
+        description: Whether Theia's tables are to be changed.
+        type: bool
+      clickhouse_error:
+        description: Why they could not be looked at, which bars a change and is told otherwise.
+        type: str
       width:
         description: Columns of the lines.
         type: int

@@ -118,9 +118,9 @@ class Features:
                 obj = content.config_map("kube-system", name, {"ca.crt": PEM})
                 self.scene.call("POST", MAPS, obj, "application/json")
 
-    def assign(self, address: str) -> None:
+    def assign(self, *addresses: str) -> None:
         """Do as Antrea's controller: give the Service its address."""
-        status = {"loadBalancer": {"ingress": [{"ip": address}]}}
+        status = {"loadBalancer": {"ingress": [{"ip": address} for address in addresses]}}
         self.scene.call("PATCH", f"{SERVICES}/shop/status", {"status": status})
 
     # -- what is seen -----------------------------------------------------------------------------
@@ -153,6 +153,11 @@ class Features:
     def policies(self) -> list[str]:
         """ClusterNetworkPolicies by name."""
         return sorted(obj["metadata"]["name"] for obj in self.scene.call("GET", ACNPS)["items"])
+
+    def rules(self) -> tuple[int, int]:
+        """How many rules of ingress and egress the policy has."""
+        spec = self.scene.call("GET", f"{ACNPS}/shield")["spec"]
+        return len(spec.get("ingress") or ()), len(spec.get("egress") or ())
 
     def dropped(self, node: str) -> str:
         """The rules that policies have made on a node."""

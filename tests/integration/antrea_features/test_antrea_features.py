@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,6 +140,16 @@ def test_a_service_gets_its_address_and_theia_its_columns(
         "antrea_features_clickhouse": clickhouse.url,
         "antrea_features_clickhouse_alter": True,
     }
+    # Somebody else serves it, and ClickHouse does not answer.
+    features.assign("192.0.2.7")
+    refused = features.run({}, **{**wanted, "antrea_features_clickhouse": "http://127.0.0.1:9"})
+    assert refused.code != 0
+    refused.has(
+        "Service default/shop has 192.0.2.7 already, and not from a pool of Antrea",
+        "Theia's tables were not looked at",
+    )
+    assert features.annotation() is None
+    features.assign()
     check = features.run({}, "--check", **wanted)
     assert check.code == 0, check.said
     check.has("annotation service.antrea.io/external-ip-pool = offered")
@@ -205,8 +216,24 @@ def test_a_policy_for_nodes_is_judged_tried_and_applied(features: Features) -> N
     for node in features.scene.nodes:
         assert "NodeNetworkPolicy" in features.runs(node)
         await_that(lambda node=node: features.dropped(node), lambda now: "9999" in now, "the rule")  # type: ignore[misc]
+    tried = run.task("Confirm that the node is well")
+    assert tried.index(f"[{CANARY}]") < tried.index(f"[{OTHER}]"), tried
     again = features.run({}, antrea_features_node_policy=wanted)
     assert (again.code, again.changed) == (0, 0), again.said
+
+    # A change of it. The name of a run that has ended would put that one's state back.
+    former = features.rules()
+    more = {**wanted, "egress": [{"action": "Drop", "ports": [{"protocol": "TCP", "port": 9998}]}]}
+    reused = features.run({}, antrea_features_node_policy=more, k8snet_run_id="shield")
+    assert reused.code != 0
+    reused.has("Nothing was changed.")
+    assert (features.rules(), features.locked()) == (former, False)
+    changed = features.run({}, antrea_features_node_policy=more, k8snet_run_id="more")
+    assert changed.code == 0, changed.said
+    assert features.rules()[1] == 1
+    less = features.rollback("more")
+    assert less.code == 0, less.said
+    assert features.rules() == former
     back = features.rollback("shield")
     assert back.code == 0, back.said
     assert (features.policies(), features.conf()) == ([], before["conf"])
@@ -228,7 +255,7 @@ def test_a_node_that_a_policy_cuts_off_undoes_it_by_itself(features: Features) -
         k8snet_run_id="cut",
     )
     assert run.code != 0
-    run.has(f"The policy is gone, no other node had it, and {CANARY} is well.")
+    run.has(f"The policy is gone, only nodes that were proved had it, and {CANARY} is well.")
     assert features.policies() == []
     assert not features.locked()
     emptied = "Emptied the chain ANTREA-POL-INGRESS-RULES"
@@ -236,6 +263,47 @@ def test_a_node_that_a_policy_cuts_off_undoes_it_by_itself(features: Features) -
     features.scene.await_antrea_settled()
     for node in features.scene.nodes:
         assert "22" not in features.dropped(node)
+
+
+def cut_short(features: Features) -> dict[str, Any]:
+    """Have the controller die while the canary tries a policy; return what was asked for."""
+    await_that(lambda: features.dropped(CANARY), lambda now: "9999" not in now, "no rule", 60)
+    features.scene.at_step(CANARY, "policies", "stop")
+    rules = [{"action": "Drop", "ports": [{"protocol": "TCP", "port": 9999}]}]
+    asked = {
+        "antrea_features_node_policy": {"name": "shield", "ingress": rules},
+        "antrea_features_connect_timeout": 10,
+        "k8snet_run_id": "short",
+    }
+    run = features.start({}, **asked)
+    await_that(lambda: features.dropped(CANARY), lambda now: "9999" in now, "the trial", 300)
+    run.process.send_signal(signal.SIGKILL)
+    run.process.wait()
+    assert features.policies() == ["shield-trial"]
+    # Nobody else can take the rule away: the agent hangs.
+    await_that(lambda: features.dropped(CANARY), lambda now: "9999" not in now, "its end", 180)
+    return asked
+
+
+@pytest.mark.full
+def test_a_trial_whose_controller_died_goes_on(features: Features) -> None:
+    asked = cut_short(features)
+    again = features.run({}, **asked)
+    assert again.code == 0, again.said
+    assert features.policies() == ["shield"]
+    assert not features.locked()
+    features.scene.await_antrea_settled()
+
+
+@pytest.mark.full
+def test_a_trial_whose_controller_died_is_rolled_back(features: Features) -> None:
+    before = features.conf()
+    cut_short(features)
+    back = features.rollback("short")
+    assert back.code == 0, back.said
+    assert (features.policies(), features.conf()) == ([], before)
+    assert not features.locked()
+    features.scene.await_antrea_settled()
 
 
 @pytest.mark.full
