@@ -377,6 +377,16 @@ def test_a_vm_that_an_interrupted_run_has_switched_off_is_started() -> None:
     back = world.plan(world.matched(former=kept), state="restored", former=kept, vlans=[])
     assert (back["refusals"], back["turns"]) == ([], ["node2"])
     assert (back["nodes"]["node2"]["write"], back["nodes"]["node2"]["start"]) == (True, True)
+    world.rights = ["VM.Config.Network"]
+    refused = world.plan(found, former=kept)["refusals"]
+    assert [text.partition(". ")[0] for text in refused] == [
+        "node2: the token lacks VM.PowerMgmt on /vms/102"
+    ]
+    world.rights.append("VM.PowerMgmt")
+    # Where it was cordoned before the run, it is started and stays so.
+    kept["node2"]["cordoned"] = True
+    entry = world.plan(found, former=kept)["nodes"]["node2"]
+    assert (entry["changes"], entry["start"], entry["cordoned"]) == (True, True, True)
     # One that is off without being cordoned was switched off by somebody else.
     world.nodes[1]["spec"].pop("unschedulable")
     other = world.plan(world.matched(former=kept), state="restored", former=kept, vlans=[])
