@@ -51,6 +51,7 @@ _ROUTES = {
     ("POST", "nodes/{node}/qemu/{vmid}/status/shutdown"): ("timeout", "forceStop"),
     ("POST", "nodes/{node}/qemu/{vmid}/status/start"): (),
     ("GET", "nodes/{node}/tasks/{upid}/status"): (),
+    ("GET", "nodes/{node}/tasks/{upid}/log"): ("limit", "start"),
 }
 
 
@@ -312,6 +313,10 @@ class Proxmox:
         if found["upid"] not in self._tasks:
             raise Refused(400, "unable to parse worker upid")
         return self._tasks[found["upid"]]
+
+    def _get_nodes_tasks_log(self, found: Obj, given: Obj) -> list[Obj]:
+        said = self._get_nodes_tasks_status(found, given).get("exitstatus", "")
+        return [{"n": 1, "t": f"TASK {said if said == 'OK' else 'ERROR: ' + said}"}]
 
     def _task(self, kind: str, vm: Vm, work: Work, then: Work | None = None) -> str:
         """Begin a task. ``then``: what comes of it when it has ended."""

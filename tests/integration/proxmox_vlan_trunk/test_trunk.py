@@ -181,7 +181,7 @@ def test_a_write_that_fails_leaves_the_node_as_it_was(world: World) -> None:
 def test_a_guest_that_shuts_down_late_is_started_again(world: World) -> None:
     former = world.vm.config["net0"]
     world.vm.held = world.vm.slow = True
-    run = world.run(power_cycle="when_due")
+    run = world.run(power_cycle="when_due", timeout=60)
     assert run.code != 0
     run.has("got timeout", f"Its line is as it was, and {NODE} takes pods as before.")
     assert (world.vm.status, world.vm.config["net0"], world.vm.pending) == ("running", former, {})

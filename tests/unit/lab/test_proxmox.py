@@ -133,6 +133,8 @@ def ended(api: Proxmox, way: str) -> str:
     done = {"status": "running"}
     while done["status"] == "running":
         done = ask(api, "GET", f"nodes/pve1/tasks/{upid}/status")
+    log = ask(api, "GET", f"nodes/pve1/tasks/{upid}/log")
+    assert str(done["exitstatus"]) in log[0]["t"]
     return str(done["exitstatus"])
 
 
