@@ -18,7 +18,6 @@ Source: qemu-server ``src/PVE/API2/Qemu.pm``, ``src/PVE/QemuServer.pm`` (vmconfi
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import json
 import os
 import re
@@ -31,7 +30,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.lab.api import tls
-from tests.lab.proxmox_lines import Refused, print_line, read_line
+from tests.lab.proxmox_lines import Refused, digest, print_line, read_line
 
 Obj = dict[str, Any]
 NODE = "pve1"
@@ -233,14 +232,18 @@ class Proxmox:
     def _get_nodes_qemu_config(self, found: dict[str, str], given: dict[str, str]) -> Obj:
         vm = self._vm(found)
         current = given.get("current") == "1"
-        return {**vm.config, **({} if current else vm.pending), "digest": digest(vm)}
+        return {
+            **vm.config,
+            **({} if current else vm.pending),
+            "digest": digest(vm.config, vm.pending),
+        }
 
     def _put_nodes_qemu_config(self, found: dict[str, str], given: dict[str, str]) -> None:
         vm = self._vm(found)
         if "VM.Config.Network" not in self.rights:
             raise Refused(403, f"Permission check failed (/vms/{vm.vmid}, VM.Config.Network)")
         lines = {key: read_line(text) for key, text in given.items() if key != "digest"}
-        if given.get("digest") not in (None, digest(vm)):
+        if given.get("digest") not in (None, digest(vm.config, vm.pending)):
             raise Refused(500, "checksum mismatch (file change by other user?)")
         if vm.config.get("lock"):
             raise Refused(500, f"VM is locked ({vm.config['lock']})")
@@ -350,12 +353,6 @@ class Proxmox:
             self.wire.plug(vm, net, read_line(vm.config[net]))
         vm.status = "running"
         self.wire.start(vm)
-
-
-def digest(vm: Vm) -> str:
-    """Return what stands for a state of the configuration."""
-    text = json.dumps([vm.config, vm.pending], sort_keys=True)
-    return hashlib.sha1(text.encode()).hexdigest()
 
 
 def _match(method: str, path: str) -> tuple[str, dict[str, str]]:

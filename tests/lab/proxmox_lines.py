@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 
 _MODELS = "e1000|e1000e|ne2k_pci|rtl8139|virtio|vmxnet3"
@@ -64,3 +66,8 @@ def vlans_of(options: dict[str, str]) -> list[int]:
         low, _dash, high = item.partition("-")
         found += range(int(low), int(high or low) + 1)
     return found
+
+
+def digest(*parts: dict[str, str]) -> str:
+    """Return what stands for a state of the configuration."""
+    return hashlib.sha1(json.dumps(parts, sort_keys=True).encode()).hexdigest()
