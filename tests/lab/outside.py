@@ -165,8 +165,14 @@ class Outside:
 
     def _start(self, words: Sequence[str]) -> subprocess.Popen[str]:
         command = self.lab.inside([sys.executable, "-u", "-m", "tests.lab.outside", *words])
+        # It outlives the command that sets the scene, and its terminal.
         return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
         )
 
 
