@@ -8,6 +8,8 @@
 VENV = $(shell tests/setup.sh venv)
 # A later command finds the collections, the virtual environment's programs and this checkout.
 RUN = PATH="$(VENV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.ansible/collections" PYTHONPATH="$(CURDIR)"
+# Labs at a time: tests wait for nodes more than they compute, so three keep two cores busy.
+LABS = 3
 PYTEST = $(RUN) python -m pytest -p no:cacheprovider
 
 help: ## this list
@@ -16,20 +18,20 @@ help: ## this list
 demo: setup ## three nodes with real kernels, the incident, the audit that finds it
 	@$(RUN) python -m tests.demo
 
-test: setup test-unit test-lab test-molecule ## unit and contract tests, then a happy and a failing path per role in the lab
+test: setup test-unit test-lab ## unit and contract tests, then a happy and a failing path per role in the lab
 
 test-unit: venv ## what needs neither root nor nodes
 	@$(PYTEST) -q -n auto --dist loadfile -m "not full" tests/unit tests/contract
 
 test-lab: setup ## what needs real kernels
-	@$(PYTEST) -q -n 2 --dist loadfile tests/integration -m "not full"
+	@$(PYTEST) -q -n $(LABS) --dist loadfile tests/integration -m "not full"
 
 test-molecule: setup ## the roles' scenarios
 	@$(RUN) tests/molecule.sh
 
 test-all: setup ## every scenario
 	@$(PYTEST) -q -n auto --dist loadfile tests/unit tests/contract
-	@$(PYTEST) -q -n 2 --dist loadfile tests/integration
+	@$(PYTEST) -q -n $(LABS) --dist loadfile tests/integration
 	@$(RUN) tests/molecule.sh
 
 lint: venv ## ruff, mypy, ansible-lint, ansible-test sanity, antsibull-docs, galaxy-importer
