@@ -8,7 +8,8 @@
 VENV = $(shell tests/setup.sh venv)
 # A later command finds the collections, the virtual environment's programs and this checkout.
 RUN = PATH="$(VENV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.ansible/collections" PYTHONPATH="$(CURDIR)"
-# Labs at a time: tests wait for nodes more than they compute, so three keep two cores busy.
+# Labs at a time: tests wait for nodes more than they compute, so three keep two cores busy. In the order of their
+# names the long files come first.
 LABS = 3
 PYTEST = $(RUN) python -m pytest -p no:cacheprovider
 
@@ -24,14 +25,14 @@ test-unit: venv ## what needs neither root nor nodes
 	@$(PYTEST) -q -n auto --dist loadfile -m "not full" tests/unit tests/contract
 
 test-lab: setup ## what needs real kernels
-	@$(PYTEST) -q -n $(LABS) --dist loadfile tests/integration -m "not full"
+	@$(PYTEST) -q -n $(LABS) --dist loadfile --no-loadscope-reorder tests/integration -m "not full"
 
 test-molecule: setup ## the roles' scenarios
 	@$(RUN) tests/molecule.sh
 
 test-all: setup ## every scenario
 	@$(PYTEST) -q -n auto --dist loadfile tests/unit tests/contract
-	@$(PYTEST) -q -n $(LABS) --dist loadfile tests/integration
+	@$(PYTEST) -q -n $(LABS) --dist loadfile --no-loadscope-reorder tests/integration
 	@$(RUN) tests/molecule.sh
 
 lint: venv ## ruff, mypy, ansible-lint, ansible-test sanity, antsibull-docs, galaxy-importer
