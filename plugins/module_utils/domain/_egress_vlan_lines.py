@@ -6,31 +6,30 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._label_selector import (
     selector_words,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._plan_lines import labelled, table
 
 Obj = dict[str, Any]
-_LABEL = 8
 
 
 def lines(plan: Obj, options: Obj) -> list[str]:
     """Return what happens, on which nodes, what was seen there, what warns and what bars it."""
     width = int(options.get("width") or 100)
-    found = _labelled("PLAN", _what(plan, options), width)
+    found = labelled("PLAN", _what(plan, options), width)
     label = f"{plan['label']['key']}={plan['label']['value']}"
     for word, names in (("get", plan["adds"]), ("lose", plan["drops"])):
         if names:
             verb = word if len(names) > 1 else f"{word}s"
-            found += _labelled("Label", f"{', '.join(names)} {verb} {label}", width)
+            found += labelled("Label", f"{', '.join(names)} {verb} {label}", width)
     if plan["state"] == "present":
         told = [_pool(plan, options), *plan["pool_changes"]]
-        found += _labelled("Pool", "; ".join(told), width)
+        found += labelled("Pool", "; ".join(told), width)
         if options["drill"]:
-            found += _labelled(
+            found += labelled(
                 "Drill",
                 "In the end the label is taken off the node that has the address, which then "
                 "moves, and is put back. Connections by the address break.",
@@ -39,7 +38,7 @@ def lines(plan: Obj, options: Obj) -> list[str]:
         found += ["", *_table(plan)]
     for word, key in (("WARNING", "warnings"), ("REFUSED", "refusals")):
         for text in plan[key]:
-            found += _labelled(word, text, width)
+            found += labelled(word, text, width)
     return found
 
 
@@ -80,13 +79,4 @@ def _pool(plan: Obj, options: Obj) -> str:
 def _table(plan: Obj) -> list[str]:
     rows = [("Node", f"VLAN {plan['vlan']}", "seen")]
     rows += [(name, f["verdict"], f["evidence"]) for name, f in plan["reach"].items()]
-    wide = [max(len(row[column]) for row in rows) for column in range(2)]
-    return [f"{a:{wide[0]}}  {b:{wide[1]}}  {c}" for a, b, c in rows]
-
-
-def _labelled(label: str, text: str, width: int) -> list[str]:
-    margin = " " * (_LABEL + 1)
-    wrapped = textwrap.wrap(
-        text, width, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
-    )
-    return [f"{label:{_LABEL}} {wrapped[0].lstrip()}", *wrapped[1:]]
+    return table(rows, most=len(rows))

@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._plan_lines import (
+    labelled,
+    listed,
+    table,
+)
+
 Obj = dict[str, Any]
-_LABEL = 8
-_MOST_NODES = 60
-_MOST_WORDS = 40
 
 
 def lines(plan: Obj, width: int) -> list[str]:
@@ -27,10 +29,7 @@ def lines(plan: Obj, width: int) -> list[str]:
         found += _labelled("Order", order, width)
         found += ["", *_table(plan)]
     for label, key in (("UPGRADE", "upgrade"), ("WARNING", "warnings"), ("REFUSED", "refusals")):
-        for text in plan[key][:_MOST_WORDS]:
-            found += _labelled(label, text, width)
-        if len(plan[key]) > _MOST_WORDS:
-            found.append(f"{label:{_LABEL}} ... and {len(plan[key]) - _MOST_WORDS} more")
+        found += listed(label, [" ".join(text.split()) for text in plan[key]], width)
     return found
 
 
@@ -68,21 +67,9 @@ def _table(plan: Obj) -> list[str]:
         node = plan["nodes"][name]
         role = "control plane" if node["control_plane"] else "worker"
         rows.append((name, role, node["why"] or "stays"))
-    shown = rows[: _MOST_NODES + 1]
-    wide = [max(len(row[i]) for row in shown) for i in range(2)]
-    made = [f"{a:{wide[0]}}  {b:{wide[1]}}  {c}" for a, b, c in shown]
-    if len(rows) > len(shown):
-        made.append(f"... and {len(rows) - len(shown)} more")
-    return made
+    return table(rows)
 
 
 def _labelled(label: str, text: str, width: int) -> list[str]:
-    margin = " " * (_LABEL + 1)
-    wrapped = textwrap.wrap(
-        " ".join(text.split()),
-        width,
-        initial_indent=margin,
-        subsequent_indent=margin,
-        break_on_hyphens=False,
-    )
-    return [f"{label:{_LABEL}} {wrapped[0].lstrip()}", *wrapped[1:]]
+    # What an agent said last has lines of its own.
+    return labelled(label, " ".join(text.split()), width)

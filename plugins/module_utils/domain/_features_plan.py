@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
@@ -32,6 +31,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
     View,
     match,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._plan_lines import natural
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._secondary_decision import (
     unready,
     unseen,
@@ -297,6 +297,4 @@ def _why(changes: bool, stale: bool, gates: Obj) -> str:
 
 
 def _place(node: Obj, canary: str) -> tuple[bool, bool, list[Any]]:
-    parts = re.split(r"(\d+)", node["node"])
-    natural = [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
-    return (node["node"] != canary, node["control_plane"], natural)
+    return (node["node"] != canary, node["control_plane"], natural(node["node"]))

@@ -6,40 +6,39 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._plan_lines import (
+    labelled,
+    listed,
+    table,
+)
+
 Obj = dict[str, Any]
-_LABEL = 8
-_MOST_NODES = 60
-_MOST_WORDS = 40
 
 
 def lines(plan: Obj, width: int) -> list[str]:
     """Return what happens, in which order, what goes on each node, what warns and what bars it."""
-    found = _labelled("PLAN", _what(plan), width)
+    found = labelled("PLAN", _what(plan), width)
     if plan["state"] == "absent":
-        found += _labelled("API", f"Agents and controller use {plan['override'] or '?'}", width)
-    found += _labelled("Order", _order(plan), width)
+        found += labelled("API", f"Agents and controller use {plan['override'] or '?'}", width)
+    found += labelled("Order", _order(plan), width)
     if plan["deletes"]:
         text = f"{', '.join(plan['objects'])} are deleted in the end"
         if plan["disables"]:
             text += "; ConfigMap kube-system/kubeadm-config gets proxy.disabled: true"
-        found += _labelled("Objects", text, width)
+        found += labelled("Objects", text, width)
     found += ["", *_table(plan)]
     for text in plan["advice"]:
-        found += _labelled("ADVICE", text, width)
+        found += labelled("ADVICE", text, width)
     for label, key in (("WARNING", "warnings"), ("REFUSED", "refusals")):
-        for text in plan[key][:_MOST_WORDS]:
-            found += _labelled(label, text, width)
-        if len(plan[key]) > _MOST_WORDS:
-            found.append(f"{label:{_LABEL}} ... and {len(plan[key]) - _MOST_WORDS} more")
+        found += listed(label, plan[key], width)
     return found
 
 
 def refused(refusals: list[str], width: int) -> list[str]:
     """Return the lines of a plan that could not be made."""
-    return [line for text in refusals for line in _labelled("REFUSED", text, width)]
+    return [line for text in refusals for line in labelled("REFUSED", text, width)]
 
 
 def _what(plan: Obj) -> str:
@@ -75,12 +74,7 @@ def _table(plan: Obj) -> list[str]:
         role = "control plane" if node["control_plane"] else "worker"
         rows.append((name, role, _then(node, plan["state"])))
     rows += [(name, "unseen", _unseen(plan, name)) for name in plan["unseen"]]
-    shown = rows[: _MOST_NODES + 1]
-    wide = [max(len(row[i]) for row in shown) for i in range(2)]
-    made = [f"{a:{wide[0]}}  {b:{wide[1]}}  {c}" for a, b, c in shown]
-    if len(rows) > len(shown):
-        made.append(f"... and {len(rows) - len(shown)} more")
-    return made
+    return table(rows)
 
 
 def _then(node: Obj, state: str) -> str:
@@ -95,11 +89,3 @@ def _unseen(plan: Obj, name: str) -> str:
     if plan["state"] == "absent":
         return "keeps its kube-proxy" if plan["present"] else "stays as it is"
     return "nobody waits for it" if name in plan["accepted"] else "kube-proxy is awaited there"
-
-
-def _labelled(label: str, text: str, width: int) -> list[str]:
-    margin = " " * (_LABEL + 1)
-    wrapped = textwrap.wrap(
-        text, width, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
-    )
-    return [f"{label:{_LABEL}} {wrapped[0].lstrip()}", *wrapped[1:]]

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _removal_lines as words
@@ -20,6 +19,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._nodes import (
     View,
     match,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._plan_lines import natural
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._removal_probes import (
     probes,
     routed,
@@ -203,14 +203,9 @@ def _order(nodes: dict[str, Obj], options: Obj) -> list[str]:
     def place(name: str) -> tuple[bool, bool, bool, list[Any]]:
         node = nodes[name]
         # A node that is done comes last of its kind: the canary is one that changes.
-        return (name != canary, node["control_plane"], not node["changes"], _natural(name))
+        return (name != canary, node["control_plane"], not node["changes"], natural(name))
 
     return sorted(nodes, key=place)
-
-
-def _natural(name: str) -> list[Any]:
-    parts = re.split(r"(\d+)", name)
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
 def _judge_removal(

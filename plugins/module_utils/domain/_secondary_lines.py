@@ -6,14 +6,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _secondary_network as domain
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _secondary_nic as nic_rules
-
-_LABEL = 8
-_MOST_NODES = 60
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._plan_lines import labelled, table
 
 
 def lines(
@@ -30,15 +27,15 @@ def lines(
         what = f"{want.uplinks.bridge} is taken away through {place}"
         if domain.leaves_bridge(antrea, want):
             what += f", and removed from Open vSwitch, where Antrea {antrea.shown} leaves it"
-    found = _labelled("PLAN", what, width)
+    found = labelled("PLAN", what, width)
     changing = [name for name, node in decision.nodes.items() if node["changes"]]
     if changing:
-        found += _labelled("Window", _window(changing, decision, timeout), width)
+        found += labelled("Window", _window(changing, decision, timeout), width)
     found += ["", *_table(decision, want)]
     for text in decision.warnings:
-        found += _labelled("WARNING", text, width)
+        found += labelled("WARNING", text, width)
     for text in decision.refusals:
-        found += _labelled("REFUSED", text, width)
+        found += labelled("REFUSED", text, width)
     return found
 
 
@@ -64,12 +61,7 @@ def _table(decision: domain.Decision, want: domain.Want) -> list[str]:
         for entry in node["interfaces"]:
             addresses = ", ".join(entry["addresses"]) or "none"
             rows.append((name, entry["name"], addresses, _then(entry, want)))
-    shown = rows[: _MOST_NODES + 1]
-    wide = [max(len(row[i]) for row in shown) for i in range(3)]
-    made = [f"{a:{wide[0]}}  {b:{wide[1]}}  {c:{wide[2]}}  {d}".rstrip() for a, b, c, d in shown]
-    if len(rows) > len(shown):
-        made.append(f"... and {len(rows) - len(shown)} more")
-    return made
+    return [line.rstrip() for line in table(rows)]
 
 
 def _then(entry: dict[str, Any], want: domain.Want) -> str:
@@ -81,14 +73,6 @@ def _then(entry: dict[str, Any], want: domain.Want) -> str:
         return f"becomes an uplink of {want.uplinks.bridge}"
     name = entry["name"]
     return f"becomes {name}~ on {want.uplinks.bridge}; an internal port {name} takes its addresses"
-
-
-def _labelled(label: str, text: str, width: int) -> list[str]:
-    margin = " " * (_LABEL + 1)
-    wrapped = textwrap.wrap(
-        text, width, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
-    )
-    return [f"{label:{_LABEL}} {wrapped[0].lstrip()}", *wrapped[1:]]
 
 
 def problems(

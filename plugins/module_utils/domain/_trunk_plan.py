@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _trunk_checks as checks
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _trunk_lines as words
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._plan_lines import natural
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._proxmox_net import (
     NetLine,
     NetLineError,
@@ -61,7 +61,7 @@ def decide(matched: Obj, seen: Obj, options: Obj) -> Obj:
         refusals += checks.bars(name, entry, seen, nodes, options) if entry["changes"] else []
         refusals += _strange(name, entry, options) + _moved(name, entry, options)
         warnings += _warns(name, entry, options)
-    order = sorted(planned, key=lambda name: (planned[name]["control_plane"], _natural(name)))
+    order = sorted(planned, key=lambda name: (planned[name]["control_plane"], natural(name)))
     plan = {
         "state": state,
         "vlans": options["vlans"],
@@ -247,7 +247,3 @@ def _kept(entry: Obj) -> Obj:
 
 def _what(entry: Obj) -> str:
     return f"{entry['net']} of VM {entry['vmid']}"
-
-
-def _natural(name: str) -> list[Any]:
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from . import _probe_dns
-from ._probe_reach import reason
+from ._probe_reach import is_own, reason
 
 _MOST = 1 << 16
 _BETWEEN = 0.5
@@ -73,19 +73,9 @@ def _in_pods(
         except OSError:  # it has just ended
             continue
         for pod in left:
-            if _is_here(pod):
+            if is_own(pod):
                 found[pod] = _ask(pod, path, target, timeout, attempts)
     return list(found.values())
-
-
-def _is_here(address: str) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as link:
-        try:
-            link.bind((address, 0))
-        except OSError:
-            return False
-    return True
 
 
 def _ask(pod: str, path: str, target: Target, timeout: float, attempts: int) -> dict[str, Any]:

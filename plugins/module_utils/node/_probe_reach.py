@@ -328,6 +328,17 @@ class Prober:
         return "; ".join(dict.fromkeys(said)) or "nothing was tried"
 
 
+def is_own(text: str) -> bool:
+    """Tell whether a socket can be bound to an address: it is of this network namespace."""
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as link:
+        try:
+            link.bind((text, 0))
+        except OSError:
+            return False
+    return True
+
+
 def reason(error: OSError) -> str:
     """Return the C library's text, spelled out since Ansible sets the node's locale."""
     return _TEXTS.get(error.errno or 0, error.strerror or str(error))

@@ -21,7 +21,7 @@ from ..domain import _probe as words
 from ..domain import _service_probe as domain
 from ..domain._nics import is_global_unicast
 from . import _probe_dns
-from ._probe_reach import reason
+from ._probe_reach import is_own, reason
 
 _MODE = ("127.0.0.1", 10249, "/proxyMode")
 _MOST = 1 << 16
@@ -57,7 +57,7 @@ def readyz(url: str, authority: str, timeout: float) -> dict[str, Any]:
     }
     try:
         found["addresses"] = _addresses(where)
-        found["local"] = [text for text in found["addresses"] if _is_ours(text)]
+        found["local"] = [text for text in found["addresses"] if is_own(text)]
         found["status"], body = _get(where, authority, timeout)
         found["error"] = domain.judge_status(found["status"], body)
     except socket.gaierror as error:
@@ -79,17 +79,6 @@ def readyz(url: str, authority: str, timeout: float) -> dict[str, Any]:
 def _addresses(where: domain.Where) -> list[str]:
     answers = socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
-
-
-def _is_ours(text: str) -> bool:
-    """Tell whether an address is one of this node's: only then a socket can be bound to it."""
-    family = socket.AF_INET6 if ":" in text else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as link:
-        try:
-            link.bind((text, 0))
-        except OSError:
-            return False
-    return True
 
 
 def _get(where: domain.Where, authority: str, timeout: float) -> tuple[int, str]:
