@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.lab import enter
 from tests.lab.node import SHARED, Node
+from tests.lab.recipe import FILES
 
 #: Host keys are the image's, alike on all nodes, so there is nothing to learn or to check. The
 #: masters' sockets lie on the lab's own /dev/shm: another lab's nodes have the same addresses.
@@ -62,8 +63,12 @@ def write(run: Path, key: Path, nodes: Sequence[Node]) -> None:
 def write_programs(run: Path, first_process: int) -> None:
     """Writes RUN/bin/ssh and RUN/bin/python, which run inside the lab wherever they are called."""
     (run / "bin").mkdir()
+    # Modules are compiled once on the controller too.
+    compiled = [f"export K8SNET_LAB_COMPILED={shlex.quote(str(run / 'compiled'))}"]
+    site = shlex.quote(str(FILES / "etc/python3.13"))
+    compiled.append(f"export PYTHONPATH={site}${{PYTHONPATH:+:$PYTHONPATH}}")
     for name, program in (("ssh", "ssh"), ("python", sys.executable)):
         words = [sys.executable, "-I", "-S", enter.__file__, str(first_process), "--", program]
         path = run / "bin" / name
-        path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        path.write_text("\n".join(["#!/bin/sh", *compiled, f'exec {shlex.join(words)} "$@"\n']))
         path.chmod(0o700)

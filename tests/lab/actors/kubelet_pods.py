@@ -28,6 +28,7 @@ FOLDER = Path("/run/k8snet-lab")
 SETTINGS = Path("/etc/k8snet-lab.json")
 AGENT, OVS = "k8snet-antrea-agent.service", "k8snet-antrea-ovs.service"
 PROXY = "k8snet-kube-proxy.service"
+_CGROUPS = Path("/sys/fs/cgroup/system.slice")
 FAULTS = (ApiStatus, OSError, http.client.HTTPException)
 BACK_OFF = (0.5, 1.0, 2.0)
 _GRACE = 30
@@ -47,10 +48,11 @@ def _systemctl(*words: str) -> bool:
 
 
 def _active(unit: str) -> bool:
-    """Whether a unit runs, or has not ended yet."""
-    command = ("systemctl", "show", "--property=ActiveState", "--value", unit)
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return said not in ("inactive", "failed", "")
+    """Whether a unit runs, or has not ended yet: systemd keeps its control group until then.
+
+    Asking systemd instead costs an idle node a tenth of its time.
+    """
+    return _CGROUPS.joinpath(unit).exists()
 
 
 def _start(unit: str, after: str, *words: str) -> None:
