@@ -23,6 +23,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._antrea_config i
 from tests.lab import crds
 from tests.lab.actors import content
 from tests.lab.actors.cluster import collection
+from tests.lab.actors.loop import stamp
 from tests.lab.api.client import STRATEGIC, ApiStatus, Client, default_kubeconfig
 
 Obj = dict[str, Any]
@@ -161,6 +162,14 @@ def want(
     validate = options.pop("validate", True)
     files = {"agent": agent or {}, "controller": controller or {}}
     return Request(Want(files, gates or {}, validate), **options)
+
+
+def new_second() -> str:
+    """Wait for a second in which nothing was written yet; return its time."""
+    now = stamp()
+    while stamp() == now:
+        time.sleep(0.02)
+    return stamp()
 
 
 def both(api: Api, request: Request) -> Obj:

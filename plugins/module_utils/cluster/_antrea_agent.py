@@ -19,10 +19,10 @@ from ansible_collections.k8snet.cni.plugins.module_utils.cluster._calico_read im
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster._client import Api, ClusterError
 from ansible_collections.k8snet.cni.plugins.module_utils.cluster._lister import Lister
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _antrea_view as view
-from ansible_collections.k8snet.cni.plugins.module_utils.domain._antrea_config import last_written
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._antrea_tables import AGENT, FILES
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_fields import Refused
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._edit import Obj
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._written import unread
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Seen:
-    """What is there of one node's agent; ``written``: when its file was last written."""
+    """What is there of one node's agent; ``config_map``: what it reads at its start."""
 
     pods: list[Obj]
     info: Obj | None
-    written: str | None
+    config_map: Obj | None
 
     @property
     def pod(self) -> Obj | None:
@@ -127,8 +127,7 @@ def look(api: Api, node: str) -> Seen:
             f"Found no pod of {daemonset['metadata']['name']} on {node}. Is that the name of a "
             "Node, and may the DaemonSet run there (taints, nodeSelector)?"
         )
-    written = last_written(config_map, FILES[AGENT]) if config_map else None
-    return Seen(pods, info, written)
+    return Seen(pods, info, config_map)
 
 
 def reason(seen: Seen, force: bool) -> str | None:
@@ -137,8 +136,9 @@ def reason(seen: Seen, force: bool) -> str | None:
     made = str(pod["metadata"].get("creationTimestamp")) if pod else ""
     if pod and pod["metadata"].get("deletionTimestamp"):
         return None
-    if seen.written and made <= seen.written:
-        return f"the pod is of {made}, {FILES[AGENT]} of {seen.written}"
+    written = unread(seen.config_map, FILES[AGENT], made)
+    if written:
+        return f"the pod is of {made}, {FILES[AGENT]} of {written}"
     return "asked for" if force else None
 
 
@@ -189,7 +189,7 @@ def _look_again(api: Api, node: str, before: Seen) -> Seen:
     try:
         return look(api, node)
     except Refused:
-        return Seen([], before.info, before.written)
+        return Seen([], before.info, before.config_map)
 
 
 def lacking(before: Seen, seen: Seen) -> str | None:

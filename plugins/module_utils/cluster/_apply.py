@@ -153,7 +153,7 @@ def _attempt(
     """Send the writes of one plan; return whether all were answered with success."""
     try:
         for write in change.writes:
-            api.request("PATCH", write.path, None, list(write.operations), JSON_PATCH)
+            api.request("PATCH", write.path, write.query, list(write.operations), JSON_PATCH)
             outcome.wrote = True
         if change.delete_pod:
             _observed(load, patience)

@@ -31,6 +31,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._antrea_tables i
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_change import Change
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_fields import Refused
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._edit import Edit, Obj, title
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._written import unread
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._yaml import to_yaml
 
 Settings = dict[tuple[str, ...], Any]
@@ -246,24 +247,14 @@ def restart_due(have: Have, change: Change) -> dict[str, Any]:
     due: dict[str, Any] = {}
     why = []
     for component, file in FILES.items():
-        made, written = have.started.get(component), last_written(have.config_map, file)
-        older = bool(made and written and made <= written)
-        due[component] = file in changed or older
+        made = have.started.get(component)
+        written = unread(have.config_map, file, made)
+        due[component] = file in changed or bool(written)
         if file in changed:
             why.append(f"antrea-{component} reads {file} at its start only")
-        elif older:
+        elif written:
             why.append(f"an antrea-{component} pod is of {made}, {file} of {written}")
     return {**due, "why": "; ".join(why) or None}
-
-
-def last_written(config_map: Obj, file: str) -> str | None:
-    """Return when a manager of this key last wrote the object, RFC 3339 in UTC."""
-    times = [
-        str(entry["time"])
-        for entry in config_map["metadata"].get("managedFields") or ()
-        if entry.get("time") and f"f:{file}" in ((entry.get("fieldsV1") or {}).get("f:data") or {})
-    ]
-    return max(times, default=None)
 
 
 def refusal(have: Have, want: Want) -> str | None:

@@ -23,6 +23,8 @@ Obj = dict[str, Any]
 Path = tuple[str, ...]
 
 _ABSENT: Any = object()
+#: Characters that the API server takes for a manager's name.
+_MANAGER = 128
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,19 @@ class Write:
     operations: tuple[Obj, ...]
     before: Obj
     after: Obj
+
+    @property
+    def query(self) -> Obj | None:
+        """Return what the PATCH's address says: who writes, where that matters.
+
+        managedFields has one time per manager, not per field. A set of a ConfigMap's files that is
+        written together is a manager of its own, so that the time stays that of each of its files.
+        """
+        old, new = self.before.get("data") or {}, self.after.get("data") or {}
+        files = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+        if self.target["kind"] != "ConfigMap" or not files:
+            return None
+        return {"fieldManager": f"k8snet.cni:{','.join(files)}"[:_MANAGER]}
 
 
 def title(target: Obj) -> str:

@@ -36,6 +36,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._secondary_decis
     unready,
     unseen,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._written import unread
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._yaml_text import TextError
 
 Obj = dict[str, Any]
@@ -259,19 +260,18 @@ def _forbidden(antrea: Obj) -> list[str]:
 def _nodes(plan: Obj, views: list[View], antrea: Obj, files: set[str], options: Obj) -> None:
     """Note which agents and controllers are to start anew, and in which order."""
     obj = antrea["config_map"]["object"]
-    written = {c: _antrea_config.last_written(obj, file) or "" for c, file in FILES.items()}
     made = {str(agent["node"]): str(agent["created_at"] or "") for agent in antrea["agents"]}
     controllers = (antrea["controller"] or {}).get("pods") or ()
     plan["controller"] = bool(controllers) and (
         FILES[CONTROLLER] in files
-        or any(str(pod["created_at"] or "") <= written[CONTROLLER] for pod in controllers)
+        or any(unread(obj, FILES[CONTROLLER], pod["created_at"]) for pod in controllers)
     )
     masters = names_of(options.get("control_planes"))
     # Where no agent runs, a taint keeps it away, or the node is of another system.
     for view in [view for view in views if view.name in made]:
         host = view.host or {}
         gates = host.get("gates") or {}
-        stale = made[view.name] <= written[AGENT]
+        stale = bool(unread(obj, FILES[AGENT], made[view.name]))
         if not gates.get("reached"):
             plan["refusals"].append(f"{view.name}: {gates.get('error') or 'was not asked'}")
         why = _why(FILES[AGENT] in files, stale, gates)

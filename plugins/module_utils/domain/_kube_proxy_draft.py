@@ -19,7 +19,6 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _kube_proxy_view as view
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _ownership
-from ansible_collections.k8snet.cni.plugins.module_utils.domain._antrea_config import last_written
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_fields import Refused
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._edit import (
     Edit,
@@ -27,6 +26,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._edit import (
     title,
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._kube_proxy_view import Have
+from ansible_collections.k8snet.cni.plugins.module_utils.domain._written import unread
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -174,10 +174,7 @@ def _stamps(text: str) -> tuple[str, str]:
 
 def _unread(have: Have) -> bool:
     """Tell whether a pod is older than config.conf, by an attempt that broke off in between."""
-    if have.config_map is None:
-        return False
-    written = last_written(have.config_map, config.CONF)
-    return bool(written) and any(str(pod["created"]) <= str(written) for pod in have.pods)
+    return any(unread(have.config_map, config.CONF, str(pod["created"])) for pod in have.pods)
 
 
 def edit_of(obj: Obj) -> Edit:

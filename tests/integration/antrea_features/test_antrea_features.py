@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -303,3 +304,34 @@ def test_a_trial_whose_controller_died_is_rolled_back(features: Features) -> Non
     assert (features.policies(), features.conf()) == ([], before)
     assert not features.locked()
     features.scene.await_antrea_settled()
+
+
+@pytest.mark.full
+def test_a_machine_outside_the_cluster(features: Features, tmp_path: Path) -> None:
+    features.authorities()
+    secret = "s3cr3t-of-the-machine"
+    machine = {"namespace": "default", "name": "vm1", "ips": ["172.16.100.3"]}
+    wanted = {
+        "antrea_features_external_nodes": [machine],
+        "antrea_features_external_dir": str(tmp_path / "machines"),
+        "antrea_features_external_api": "https://10.160.1.1:6443",
+        "antrea_features_external_antrea": "https://10.160.1.21:30349",
+        "antrea_features_external_token": secret,
+    }
+    before = features.state()
+    run = features.run({}, "--diff", k8snet_run_id="outside", **wanted)
+    assert run.code == 0, run.said
+    assert secret not in run.said
+    assert features.machines() == {"vm1": ["172.16.100.3"]}
+    # The gate is the controller's, so that no agent starts anew.
+    assert features.state() == before
+    folder = tmp_path / "machines" / "default" / "vm1"
+    names = ["antrea-agent.antrea.kubeconfig", "antrea-agent.conf", "antrea-agent.kubeconfig"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    assert secret not in (folder.parents[2] / "undo" / "outside" / "cluster.json").read_text()
+    again = features.run({}, **wanted)
+    assert (again.code, again.changed) == (0, 0), again.said
+    back = features.rollback("outside")
+    assert back.code == 0, back.said
+    assert features.machines() == {}

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, Callable
@@ -29,7 +28,7 @@ from tests.lab.api.client import Client
 from tests.lab.api.providers import Double
 from tests.unit import antrea_world as world
 from tests.unit import calico_world
-from tests.unit.antrea_world import want
+from tests.unit.antrea_world import new_second, want
 
 Obj = dict[str, Any]
 PODS = "/api/v1/namespaces/kube-system/pods"
@@ -59,14 +58,6 @@ class Hands:
             self.steps.pop(0)()
 
 
-def new_second() -> str:
-    """Wait for a second in which nothing was written yet; return its time."""
-    now = stamp()[:19]
-    while stamp()[:19] == now:
-        time.sleep(0.02)
-    return stamp()
-
-
 def test_an_agent_that_has_read_its_file_is_left_alone(antrea: Client, api: Api) -> None:
     new_second()
     world.pod(antrea, "node1", OLD)
@@ -77,6 +68,7 @@ def test_an_agent_that_has_read_its_file_is_left_alone(antrea: Client, api: Api)
 
 
 def test_an_agent_older_than_its_file_is_restarted_and_awaited(antrea: Client, api: Api) -> None:
+    new_second()
     world.pod(antrea, "node1", OLD)
     world.report(antrea, "node1", stamp(), OLD)
     change(api, want(gates={"Egress": False}), False)

@@ -20,7 +20,7 @@ from tests.lab.api.client import Client
 from tests.lab.api.providers import Double
 from tests.unit import antrea_world as world
 from tests.unit import calico_world
-from tests.unit.antrea_world import MAPS, real_data, want
+from tests.unit.antrea_world import MAPS, new_second, real_data, want
 
 Obj = dict[str, Any]
 
@@ -139,6 +139,7 @@ def test_a_config_map_of_somebody_else_is_refused_with_what_to_commit(
 
 
 def test_a_restart_stays_due_until_the_pods_are_new(antrea: Client, api: Api) -> None:
+    new_second()
     world.pod(antrea, "node1", "antrea-agent-old")
     result = change(api, want(gates={"SupportBundleCollection": True}), False)
     assert result["restart_due"]["agent"]
@@ -147,6 +148,17 @@ def test_a_restart_stays_due_until_the_pods_are_new(antrea: Client, api: Api) ->
     assert again["restart_due"]["agent"], "the old pod is still there"
     assert not again["restart_due"]["controller"], "there is no pod of it"
     assert "antrea-agent pod is of" in again["restart_due"]["why"]
+
+
+def test_a_write_of_one_file_does_not_make_the_other_look_new(antrea: Client, api: Api) -> None:
+    written = change(api, want(gates={"AntreaIPAM": True}), False)["restart_due"]
+    assert (written["agent"], written["controller"]) == (True, True)
+    new_second()
+    world.pod(antrea, "node1", "antrea-agent-new")
+    metrics = want(controller={"enablePrometheusMetrics": False})
+    written = change(api, metrics, False)["restart_due"]
+    assert (written["agent"], written["controller"]) == (False, True), written
+    assert not change(api, metrics, False)["restart_due"]["agent"]
 
 
 def test_undo_of_another_object_is_refused(antrea: Client, api: Api) -> None:

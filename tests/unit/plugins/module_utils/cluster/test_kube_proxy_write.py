@@ -29,6 +29,7 @@ from tests.lab.api.client import STRATEGIC, ApiStatus, Client
 from tests.lab.api.providers import Double
 from tests.unit import calico_world
 from tests.unit import kube_proxy_world as world
+from tests.unit.antrea_world import new_second
 from tests.unit.kube_proxy_world import CONFIG_MAP, DAEMONSET, KUBEADM
 
 Obj = dict[str, Any]
@@ -193,6 +194,7 @@ def test_a_restart_that_was_not_reached_is_made_up_for(running: Client, api: Api
                 raise KeyboardInterrupt
             return super().request(method, path, *args, **more)
 
+    new_second()
     dying = Dying(api._configuration, api.source, api.context, 5)
     with pytest.raises(KeyboardInterrupt):
         change_now(dying, Want("present", strict_arp=True))

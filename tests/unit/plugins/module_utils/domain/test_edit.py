@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._edit import (
     Edit,
+    Write,
     operations,
     pointer,
     same,
@@ -137,3 +138,25 @@ def test_a_parent_that_somebody_else_uses_meanwhile_stays() -> None:
     change = edit({"a": {"b": 1, "other": 2}})
     change.restore(("spec", "a", "b"), {"spec": {}}, "Restore")
     assert change.after["spec"] == {"a": {"other": 2}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "manager"),
+    [
+        ("ConfigMap", {"a.conf": "2", "b.conf": "1"}, "k8snet.cni:a.conf"),
+        ("ConfigMap", {"a.conf": "2", "c.conf": "1"}, "k8snet.cni:a.conf,b.conf,c.conf"),
+        ("ConfigMap", {"a.conf": "1", "b.conf": "1"}, None),
+        ("Secret", {"a.conf": "2"}, None),
+    ],
+)
+def test_each_set_of_files_is_a_manager_of_its_own(kind: str, data: Any, manager: Any) -> None:
+    before = {"metadata": {}, "data": {"a.conf": "1", "b.conf": "1"}}
+    target = {"kind": kind, "namespace": "kube-system", "name": "antrea-config"}
+    write = Write(target, "/", (), before, {"metadata": {"labels": {}}, "data": data})
+    assert write.query == (manager and {"fieldManager": manager})
+
+
+def test_a_managers_name_is_no_longer_than_the_api_server_takes() -> None:
+    target = {"kind": "ConfigMap", "namespace": "default", "name": "x"}
+    write = Write(target, "/", (), {}, {"data": {"x" * 200: "1"}})
+    assert len((write.query or {})["fieldManager"]) == 128
