@@ -32,7 +32,9 @@ from tests.unit import antrea_world, kube_proxy_world
 
 ROOT = Path(__file__).parents[3]
 NAMESPACE = "k8snet-system"
-FILES = {name: ROOT / "docs" / "rbac" / f"{name}.yml" for name in ("audit", "remediation")}
+#: File -> whose rights it holds.
+ACCOUNTS = {"audit": "audit", "remediation": "remediation", "features": "remediation"}
+FILES = {name: ROOT / "docs" / "rbac" / f"{name}.yml" for name in ACCOUNTS}
 OBJECTS = {name: yaml.safe_load(path.read_text())["items"] for name, path in FILES.items()}
 PLURALS = {
     "Namespace": "/api/v1/namespaces",
@@ -138,7 +140,7 @@ class Cluster:
 
 
 def grant(client: Client) -> None:
-    for obj in [*OBJECTS["audit"], *OBJECTS["remediation"]]:
+    for obj in [obj for name in FILES for obj in OBJECTS[name]]:
         client.ensure(PLURALS[obj["kind"]].format(obj["metadata"].get("namespace")), obj)
 
 
@@ -245,7 +247,7 @@ def test_the_files_hold_nothing_but_rights_and_their_owners() -> None:
         owners = {
             (s["kind"], s["name"], s["namespace"]) for o in objects for s in o.get("subjects", ())
         }
-        assert owners == {("ServiceAccount", f"k8snet-{name}", NAMESPACE)}
+        assert owners == {("ServiceAccount", f"k8snet-{ACCOUNTS[name]}", NAMESPACE)}
 
 
 def test_no_rule_has_a_wildcard_and_audit_only_reads() -> None:
@@ -462,6 +464,55 @@ def test_with_the_remediation_token_antrea_is_configured_and_restarted(
     assert [e for e in cluster.requests("remediation") if e.code == 403] == []
 
 
+def marking(kubeconfig: str) -> list[Task]:
+    """What the role antrea_features writes with docs/rbac/features.yml, and its way back."""
+    made: list[Task] = []
+
+    def task(task_name: str, module: str, **options: Any) -> None:
+        words = {"kubeconfig": kubeconfig, **options}
+        made.append({"name": task_name, f"kubernetes.core.{module}": words})
+
+    marked = {"metadata": {"annotations": {"visibility.antrea.io/l7-export": "both"}}}
+    pod = {"namespace": "default", "name": "shop"}
+    service = {"namespace": "default", "name": "kubernetes"}
+    for kind, where in (("Service", service), ("Namespace", {"name": "default"}), ("Pod", pod)):
+        task(f"saw_{kind}", "k8s_info", kind=kind, **where)
+        patch = {"state": "patched", "kind": kind, "merge_type": "merge", "definition": marked}
+        task(f"marked_{kind}", "k8s", **where, **patch)
+    policy = {"apiVersion": "crd.antrea.io/v1beta1", "kind": "ClusterNetworkPolicy"}
+    subject = {"appliedTo": [{"nodeSelector": {}}]}
+    machine = {"apiVersion": "crd.antrea.io/v1alpha1", "kind": "ExternalNode"}
+    one = {**machine, "metadata": {"namespace": "default", "name": "vm1"}}
+    address = {"interfaces": [{"ips": ["192.0.2.9"]}]}
+    other = {"interfaces": [{"ips": ["192.0.2.10"]}]}
+    all_machines = {"kind": "ExternalNode", "api_version": machine["apiVersion"]}
+    task("saw_machines", "k8s_info", **all_machines)
+    for name, obj, old, new in (
+        ("policy", {**policy, "metadata": {"name": "shield"}}, {"priority": 5}, {"priority": 6}),
+        ("machine", one, address, other),
+    ):
+        more = subject if name == "policy" else {}
+        task(f"made_{name}", "k8s", definition={**obj, "spec": {**old, **more}})
+        task(f"edited_{name}", "k8s", definition={**obj, "spec": {**new, **more}})
+        task(f"gone_{name}", "k8s", state="absent", definition=obj)
+    return made
+
+
+def test_with_the_rights_of_features_objects_are_marked_and_made(
+    clusters: dict[str, Cluster],
+) -> None:
+    cluster = clusters["antrea"]
+    pod: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shop"}}
+    pod["spec"] = {"containers": [{"name": "web", "image": "web"}]}
+    cluster.admin.create("/api/v1/namespaces/default/pods", pod)
+    tasks = marking(str(cluster.config("remediation")))
+    found = cluster.play("remediation", tasks)
+    looks = {task["name"] for task in tasks if task["name"].startswith("saw_")}
+    assert {name for name in found if not found[name]["changed"]} == looks
+    assert found["saw_Service"]["resources"]
+    assert [e for e in cluster.requests("remediation") if e.code == 403] == []
+
+
 def draining(kubeconfig: str) -> list[Task]:
     """What the role proxmox_vlan_trunk asks of the cluster beside locks and bundles."""
 
@@ -547,7 +598,7 @@ def test_every_right_is_used_by_some_request(clusters: dict[str, Cluster]) -> No
     made = {
         need
         for cluster in clusters.values()
-        for role in FILES
+        for role in set(ACCOUNTS.values())
         for entry in cluster.requests(role)
         if (need := need_of(entry))
     }
