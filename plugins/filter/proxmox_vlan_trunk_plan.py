@@ -23,8 +23,9 @@ options:
   seen:
     description:
       - C(answers) (the data of each path of P(k8snet.cni.proxmox_vlan_trunk_vms#filter)), C(unapplied) (paths whose answer is not
-        applied yet), C(nodes) (Node objects), C(pods) (Node to its pods), C(pools) (ExternalIPPools), and C(probes) (Node to VLAN to
-        what M(k8snet.cni.vlan_probe) returned).
+        applied yet), C(nodes) (Node objects), C(pods) (Node to its pods), C(budgets) (PodDisruptionBudgets), C(budgets_unread)
+        (V(forbidden) or V(absent) where they could not be read), C(pools) (ExternalIPPools), and C(probes) (Node to VLAN to what
+        M(k8snet.cni.vlan_probe) returned).
     type: dict
     required: true
   options:
@@ -52,6 +53,9 @@ options:
         description: ExternalIPPools whose VLAN a Node of theirs may lose.
         type: list
         elements: str
+      drain_timeout:
+        description: Seconds that a drain may take.
+        type: int
       drain_force:
         description: Whether pods that nobody makes again are deleted, too.
         type: bool

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import _trunk_drain as drain
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._calico_decision import names_of
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._label_selector import matches
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._proxmox_net import (
@@ -23,7 +24,6 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain._proxmox_net imp
 
 Obj = dict[str, Any]
 _ROLES = ("control-plane", "master", "etcd")
-_MIRROR = "kubernetes.io/config.mirror"
 
 
 def kube(node: Obj) -> Obj:
@@ -141,31 +141,18 @@ def _token(name: str, entry: Obj, answers: Obj, options: Obj) -> list[str]:
 
 
 def _pods(name: str, seen: Obj, options: Obj) -> list[str]:
-    """Return what kubernetes.core.k8s_drain would refuse, in its order."""
-    bare: list[str] = []
-    local: list[str] = []
-    for pod in (seen.get("pods") or {}).get(name) or ():
-        meta, spec = pod["metadata"], pod.get("spec") or {}
-        phase = (pod.get("status") or {}).get("phase")
-        if _MIRROR in (meta.get("annotations") or {}) or phase in ("Succeeded", "Failed"):
-            continue
-        who = f"{meta['namespace']}/{meta['name']}"
-        if any("emptyDir" in volume for volume in spec.get("volumes") or ()):
-            local.append(who)
-        elif not meta.get("ownerReferences"):
-            bare.append(who)
-    found = []
-    if bare and not options.get("drain_force"):
-        found.append(
-            f"{name}: nobody makes these pods again when they are deleted: {', '.join(bare)}. Move "
-            "them, or set proxmox_vlan_trunk_drain_force."
-        )
-    if local and not options.get("drain_delete_emptydir_data"):
-        found.append(
-            f"{name}: these pods have emptyDir volumes, whose data goes with them: "
-            f"{', '.join(local)}. Set proxmox_vlan_trunk_drain_delete_emptydir_data if it may."
-        )
-    return found
+    """Return what bars that a Node is drained."""
+    pods = (seen.get("pods") or {}).get(name) or []
+    barred = drain.barring(name, pods, options)
+    return barred + drain.disputed(name, pods, seen.get("budgets") or [], options)
+
+
+def holds(planned: dict[str, Obj], seen: Obj, options: Obj) -> list[str]:
+    """Return what may hold the drain of Nodes that have their turn."""
+    names = [name for name, entry in planned.items() if entry["changes"] and entry["drain"]]
+    pods = {name: (seen.get("pods") or {}).get(name) or [] for name in names}
+    found = drain.held(pods, seen.get("budgets") or [], options)
+    return found + drain.unread(names, seen.get("budgets_unread") or "")
 
 
 def _pools(name: str, entry: Obj, node: Obj, pools: list[Obj], options: Obj) -> list[str]:

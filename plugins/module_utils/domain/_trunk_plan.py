@@ -29,12 +29,13 @@ def decide(matched: Obj, seen: Obj, options: Obj) -> Obj:
 
     ``matched``: of `_trunk_match.matched`. ``seen``: answers (path of the API -> its data),
     unapplied (paths whose answer is not applied yet), nodes (Node objects), pods (Node -> Pod
-    objects), pools (ExternalIPPools), probes (Node -> VLAN as text -> what vlan_probe returned; {}
+    objects), budgets (PodDisruptionBudgets), budgets_unread (why there are none: forbidden, absent
+    or ""), pools (ExternalIPPools), probes (Node -> VLAN as text -> what vlan_probe returned; {}
     without gateways).
     ``options``: state, vlans, power_cycle, accept_control_plane (names of Nodes), accept_pools,
-    drain_force, drain_delete_emptydir_data, former (lines of the undo bundle: with restored those
-    to put back, else of the run that is gone on with), planned (nodes of an earlier plan, which
-    have to be like now), width.
+    drain_timeout (seconds), drain_force, drain_delete_emptydir_data, former (lines of the undo
+    bundle: with restored those to put back, else of the run that is gone on with), planned (nodes
+    of an earlier plan, which have to be like now), width.
     """
     state = options["state"]
     refusals = list(matched["refusals"])
@@ -61,6 +62,7 @@ def decide(matched: Obj, seen: Obj, options: Obj) -> Obj:
         refusals += checks.bars(name, entry, seen, nodes, options) if entry["changes"] else []
         refusals += _strange(name, entry, options) + _moved(name, entry, options)
         warnings += _warns(name, entry, options)
+    warnings += checks.holds(planned, seen, options)
     order = sorted(planned, key=lambda name: (planned[name]["control_plane"], natural(name)))
     plan = {
         "state": state,

@@ -481,6 +481,47 @@ def test_pods_that_bar_a_drain_are_told_before() -> None:
     assert world.plan(nodes=["node2"], **both)["refusals"] == []
 
 
+def test_what_holds_a_drain_is_told_before() -> None:
+    world = World()
+    labels = {"app": "web"}
+    world.more["pods"] = {"node2": [pod("web", labels=labels)], "node4": [pod("x", labels=labels)]}
+    spec = {"selector": {"matchLabels": labels}}
+    budget: Obj = {"metadata": {"name": "web", "namespace": "default"}, "spec": spec, "status": {}}
+    world.more["budgets"] = [budget]
+    world.vms[3]["config"]["net0"] = line(4, ",tag=216,trunks=181")
+    # node4 has the VLAN already, so that nobody drains it.
+    plan = world.plan(nodes=["node2", "node4"], drain_timeout=5)
+    assert (plan["refusals"], plan["turns"]) == ([], ["node2"])
+    assert [text.partition(" (0")[0] for text in plan["warnings"]] == [
+        "PodDisruptionBudget default/web has no room"
+    ]
+    assert "hold the drain of node2 (default/web) until" in plan["warnings"][0]
+    shown = " ".join(text.strip() for text in plan["lines"])
+    assert "WARNING  PodDisruptionBudget default/web has no room" in shown
+
+    second = {**budget, "metadata": {"name": "all", "namespace": "default"}}
+    world.more["budgets"].append(second)
+    plan = world.plan(nodes=["node2", "node4"])
+    assert "node2: default/web has more than one PodDisruptionBudget" in plan["refusals"][0]
+    assert plan["warnings"] == []
+
+    world.more.update(budgets=[], budgets_unread="forbidden")
+    plan = world.plan(nodes=["node2", "node4"])
+    assert plan["refusals"] == []
+    assert "PodDisruptionBudgets could not be read" in plan["warnings"][0]
+    assert world.plan(nodes=["node4"])["warnings"] == []
+
+
+def test_a_node_that_is_not_drained_is_held_by_nobody() -> None:
+    world = World()
+    kept = left(world)
+    world.vms[1]["status"] = "stopped"
+    world.more["budgets_unread"] = "forbidden"
+    plan = world.plan(nodes=["node2"], former=kept)
+    assert (plan["turns"], plan["nodes"]["node2"]["drain"]) == (["node2"], False)
+    assert plan["warnings"] == []
+
+
 def test_a_vlan_that_a_pool_has_addresses_on_is_not_taken_off() -> None:
     world = World()
     world.vms[1]["config"]["net0"] = line(2, ",tag=216,trunks=181;182")
