@@ -5,7 +5,7 @@
 """Evictions of pods: a deletion that a PodDisruptionBudget may refuse.
 
 Source: kubernetes ``pkg/registry/core/pod/storage/eviction.go``. Nobody counts budgets here: what a
-budget's status says of ``disruptionsAllowed`` counts.
+budget's status says counts, and it stays so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from tests.lab.api import objects
+from tests.lab.api import objects, selectors
 from tests.lab.api.errors import ApiError, Obj
 from tests.lab.api.routes import Request
 from tests.lab.api.store import Store
@@ -24,23 +24,73 @@ DONE: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Su
 
 
 def check(store: Store, request: Request) -> None:
-    """Raise 429 where a budget of the pod has no room; a pod that is not there is let through."""
+    """Raise 429 where the budget of a pod has no room, 500 where it has more than one.
+
+    A pod that is not there is let through, and one that has not begun, has ended, or is ending.
+    """
     namespace, name = request.ask.namespace, request.ask.name
     found = store.get(PODS, (namespace, name))
-    if found is None:
+    if found is None or _unasked(found.obj):
         return
-    labels = found.obj["metadata"].get("labels") or {}
-    for row in store.rows(_BUDGETS)[1]:
-        budget = row.obj
-        wanted = (budget["spec"].get("selector") or {}).get("matchLabels") or {}
-        here = budget["metadata"]["namespace"] == namespace
-        if here and wanted.items() <= labels.items() and not _room(budget):
-            why = "Cannot evict pod as it would violate the pod's disruption budget."
-            raise ApiError(429, "TooManyRequests", why)
+    rows = store.rows(_BUDGETS, namespace)[1]
+    budgets = [row.obj for row in rows if _selects(row.obj, found.obj)]
+    if len(budgets) > 1:
+        why = "This pod has more than one PodDisruptionBudget"
+        raise ApiError(500, "", f"{why}, which the eviction subresource does not support.")
+    if budgets and not _ill(found.obj, budgets[0]):
+        _check_room(budgets[0])
 
 
-def _room(budget: Obj) -> int:
-    return int((budget.get("status") or {}).get("disruptionsAllowed") or 0)
+def _unasked(pod: Obj) -> bool:
+    phase = (pod.get("status") or {}).get("phase")
+    return bool(pod["metadata"].get("deletionTimestamp")) or phase in (
+        "Pending",
+        "Succeeded",
+        "Failed",
+    )
+
+
+def _selects(budget: Obj, pod: Obj) -> bool:
+    selector = (budget.get("spec") or {}).get("selector")
+    if selector is None:
+        return False
+    words = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for rule in selector.get("matchExpressions") or ():
+        key, values = rule["key"], ",".join(rule.get("values") or ())
+        words.append(
+            {
+                "In": f"{key} in ({values})",
+                "NotIn": f"{key} notin ({values})",
+                "Exists": key,
+                "DoesNotExist": f"!{key}",
+            }[rule["operator"]]
+        )
+    return selectors.labels(",".join(words))(pod)
+
+
+def _ill(pod: Obj, budget: Obj) -> bool:
+    """Tell whether a pod that is not Ready may go without taking room."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    if any(c["type"] == "Ready" and c["status"] == "True" for c in conditions):
+        return False
+    if budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow":
+        return True
+    status = budget.get("status") or {}
+    return int(status.get("currentHealthy") or 0) >= int(status.get("desiredHealthy") or 0) > 0
+
+
+def _check_room(budget: Obj) -> None:
+    status, meta = budget.get("status") or {}, budget["metadata"]
+    why = f"The disruption budget {meta['name']} is still being processed by the server."
+    if int(status.get("observedGeneration") or 0) >= meta["generation"]:
+        if status.get("disruptionsAllowed"):
+            return
+        needed, healthy = status.get("desiredHealthy") or 0, status.get("currentHealthy") or 0
+        why = f"The disruption budget {meta['name']} needs {needed} healthy pods"
+        why += f" and has {healthy} currently"
+    message = "Cannot evict pod as it would violate the pod's disruption budget."
+    causes = [{"reason": "DisruptionBudget", "message": why}]
+    raise ApiError(429, "TooManyRequests", message, {"causes": causes})
 
 
 def bare(request: Request) -> Request:
