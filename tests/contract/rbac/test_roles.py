@@ -526,10 +526,18 @@ def draining(kubeconfig: str) -> list[Task]:
         task("nodes", "k8s_info", kind="Node"),
         task("pods", "k8s_info", kind="Pod", field_selectors=["spec.nodeName=node2"]),
         task("pools", "k8s_info", kind="ExternalIPPool", api_version="crd.antrea.io/v1beta1"),
+        task("budgets", "k8s_info", kind="PodDisruptionBudget", api_version="policy/v1"),
         task("drained", "k8s_drain", name="node2", delete_options=pods),
         task("ready", "k8s_info", **last),
         task("uncordoned", "k8s_drain", name="node2", state="uncordon"),
     ]
+
+
+def test_with_the_audit_token_the_plan_of_a_drain_is_made(clusters: dict[str, Cluster]) -> None:
+    cluster = clusters["canal"]
+    found = cluster.play("audit", draining(str(cluster.config("audit")))[:4], check=True)
+    assert (found["budgets"]["api_found"], found["budgets"]["resources"]) == (True, [])
+    assert [e for e in cluster.requests("audit") if e.code == 403] == []
 
 
 def test_with_the_remediation_token_a_node_is_drained(clusters: dict[str, Cluster]) -> None:
