@@ -17,24 +17,19 @@ Source: qemu-server ``src/PVE/API2/Qemu.pm``, ``src/PVE/QemuServer.pm`` (vmconfi
 
 from __future__ import annotations
 
-import ctypes
-import json
-import os
 import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.lab.api import tls
 from tests.lab.proxmox_lines import Refused, digest, print_line, read_line
+from tests.lab.proxmox_server import Server
 
 Obj = dict[str, Any]
 NODE = "pve1"
-_CLONE_NEWNET = 0x40000000
 #: Ways that are served, and their parameters.
 _ROUTES = {
     ("GET", "version"): (),
@@ -91,7 +86,7 @@ Work = Callable[[Vm], None]
 
 
 class Proxmox:
-    """The double; ``with Proxmox(folder, vms) as api`` serves. ``bridges``: of its one node.
+    """The double, from `start` to `stop`. ``bridges``: of its one node.
 
     ``edited``: its bridges after somebody has edited, but not applied them. ``rights``: what the
     token may, on all. ``denied``: (method, route) -> reason of a 403. ``requests``: (method, path,
@@ -112,45 +107,25 @@ class Proxmox:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self._tasks: dict[str, Obj] = {}
         self._lock = threading.RLock()
-        self._server: ThreadingHTTPServer | None = None
+        self._server: Server | None = None
 
     # -- serving ----------------------------------------------------------------------------------
 
-    def start(self, address: str = "127.0.0.1", inside: int | None = None) -> Proxmox:
+    def start(
+        self, address: str = "127.0.0.1", port: int = 0, inside: int | None = None
+    ) -> Proxmox:
         """Serve, in the network of process ``inside`` if one is given."""
-        tls.make(self.folder, [address])
-        failed: list[BaseException] = []
-        ready = threading.Event()
-
-        def serve() -> None:
-            try:
-                if inside is not None:
-                    _enter(inside)
-                self._server = ThreadingHTTPServer((address, 0), _handler(self))
-                context = tls.server_context(self.folder)
-                self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-            except BaseException as error:
-                failed.append(error)
-                return
-            finally:
-                ready.set()
-            self._server.serve_forever(0.05)
-
-        threading.Thread(target=serve, daemon=True).start()
-        ready.wait()
-        if failed:
-            raise failed[0]
+        self._server = Server(self.folder, self.answer, address, port, inside)
         return self
 
     def stop(self) -> None:
         if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+            self._server.stop()
 
     @property
     def port(self) -> int:
         assert self._server is not None
-        return int(self._server.server_address[1])
+        return self._server.port
 
     @property
     def ca(self) -> Path:
@@ -362,42 +337,3 @@ def _match(method: str, path: str) -> tuple[str, dict[str, str]]:
         if known == method and found:
             return route, found.groupdict()
     raise Refused(501, f"Method '{method} /{path}' not implemented")
-
-
-def _enter(process: int) -> None:
-    """Move this thread into the network of a process; its sockets stay there."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    handle = os.open(f"/proc/{process}/ns/net", os.O_RDONLY)
-    try:
-        if libc.setns(handle, _CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), "cannot enter the lab's network")
-    finally:
-        os.close(handle)
-
-
-def _handler(api: Proxmox) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-            token = self.headers.get("Authorization", "")
-            code, reason, answer = 200, "OK", {}
-            try:
-                answer = api.answer(self.command, self.path, token, body)
-            except Refused as error:
-                code, reason = error.code, error.reason
-                answer = {"data": None, **({"errors": error.errors} if error.errors else {})}
-            text = json.dumps(answer).encode()
-            self.send_response(code, reason)
-            self.send_header("Content-Type", "application/json;charset=UTF-8")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        do_GET = do_PUT = do_POST = _serve
-
-        def log_message(self, *_words: Any) -> None:
-            """Say nothing: `requests` has it all."""
-
-    return Handler
