@@ -11,6 +11,7 @@ RUN = PATH="$(VENV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.ansible/col
 # Labs at a time: tests wait for nodes more than they compute, so three keep two cores busy. In the order of their
 # names the long files come first.
 LABS = 3
+LAB_TESTS = $(PYTEST) -q -n $(LABS) --dist loadfile --no-loadscope-reorder tests/integration
 PYTEST = $(RUN) python -m pytest -p no:cacheprovider
 
 help: ## this list
@@ -25,15 +26,16 @@ test-unit: venv ## what needs neither root nor nodes
 	@$(PYTEST) -q -n auto --dist loadfile -m "not full" tests/unit tests/contract
 
 test-lab: setup ## what needs real kernels
-	@$(PYTEST) -q -n $(LABS) --dist loadfile --no-loadscope-reorder tests/integration -m "not full"
+	@$(LAB_TESTS) -m "not full"
 
 test-molecule: setup ## the roles' scenarios
 	@$(RUN) tests/molecule.sh
 
 test-all: setup ## every scenario
 	@$(PYTEST) -q -n auto --dist loadfile tests/unit tests/contract
-	@$(PYTEST) -q -n $(LABS) --dist loadfile --no-loadscope-reorder tests/integration
+	@$(LAB_TESTS) -m "not full"
 	@$(RUN) tests/molecule.sh
+	@$(LAB_TESTS) -m full
 
 lint: venv ## ruff, mypy, ansible-lint, ansible-test sanity, antsibull-docs, galaxy-importer
 	@$(RUN) tests/lint.sh
