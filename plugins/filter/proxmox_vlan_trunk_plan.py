@@ -53,6 +53,10 @@ options:
         description: ExternalIPPools whose VLAN a Node of theirs may lose.
         type: list
         elements: str
+      gateways:
+        description: VLANs whose gateways are asked whether they arrive. By default all.
+        type: list
+        elements: int
       drain_timeout:
         description: Seconds that a drain may take.
         type: int

@@ -140,6 +140,11 @@ def _token(name: str, entry: Obj, answers: Obj, options: Obj) -> list[str]:
     ]
 
 
+def evicts(name: str, seen: Obj, options: Obj) -> int:
+    """Return how many pods the drain of a Node evicts."""
+    return len(drain.evicted((seen.get("pods") or {}).get(name) or [], options))
+
+
 def _pods(name: str, seen: Obj, options: Obj) -> list[str]:
     """Return what bars that a Node is drained."""
     pods = (seen.get("pods") or {}).get(name) or []
@@ -147,9 +152,8 @@ def _pods(name: str, seen: Obj, options: Obj) -> list[str]:
     return barred + drain.disputed(name, pods, seen.get("budgets") or [], options)
 
 
-def holds(planned: dict[str, Obj], seen: Obj, options: Obj) -> list[str]:
-    """Return what may hold the drain of Nodes that have their turn."""
-    names = [name for name, entry in planned.items() if entry["changes"] and entry["drain"]]
+def holds(names: list[str], seen: Obj, options: Obj) -> list[str]:
+    """Return what may hold the drain of Nodes."""
     pods = {name: (seen.get("pods") or {}).get(name) or [] for name in names}
     found = drain.held(pods, seen.get("budgets") or [], options)
     return found + drain.unread(names, seen.get("budgets_unread") or "")

@@ -36,6 +36,14 @@ def _kind(pod: Obj) -> str:
     return "daemon" if all(owner.get("kind") == "DaemonSet" for owner in owners) else "other"
 
 
+def evicted(pods: list[Obj], options: Obj) -> list[Obj]:
+    """Return which pods of a Node a drain evicts."""
+    kinds = {"other", "ended"}
+    kinds |= {"bare"} if options.get("drain_force") else set()
+    kinds |= {"local"} if options.get("drain_delete_emptydir_data") else set()
+    return [pod for pod in pods if _kind(pod) in kinds]
+
+
 def barring(name: str, pods: list[Obj], options: Obj) -> list[str]:
     """Return what the module would refuse on a Node."""
     bare = [_who(pod) for pod in pods if _kind(pod) == "bare"]
@@ -56,13 +64,15 @@ def barring(name: str, pods: list[Obj], options: Obj) -> list[str]:
 
 def disputed(name: str, pods: list[Obj], budgets: list[Obj], options: Obj) -> list[str]:
     """Return which pods on a Node have several budgets: the API evicts no such pod, ever."""
+    found: dict[str, list[str]] = {}
+    for pod in evicted(pods, options):
+        mine = _of(pod, budgets)
+        if len(mine) > 1:
+            found.setdefault(", ".join(map(_who, mine)), []).append(_who(pod))
     return [
-        f"{name}: {_who(pod)} has more than one PodDisruptionBudget "
-        f"({', '.join(map(_who, mine))}), and the API evicts no such pod. Have one of them select "
-        "it only."
-        for pod in _evicted(pods, options)
-        for mine in [_of(pod, budgets)]
-        if len(mine) > 1
+        f"{name}: more than one PodDisruptionBudget ({mine}) selects {', '.join(whose)}, and the "
+        "API evicts no such pod. Leave each pod to one of them."
+        for mine, whose in found.items()
     ]
 
 
@@ -70,7 +80,7 @@ def held(pods: dict[str, list[Obj]], budgets: list[Obj], options: Obj) -> list[s
     """Return which budgets hold the drain of Nodes (``pods``: Node to its pods)."""
     keeps: dict[str, dict[str, list[str]]] = {}
     for name, found in pods.items():
-        for pod in _evicted(found, options):
+        for pod in evicted(found, options):
             mine = _of(pod, budgets)
             if len(mine) == 1 and _keeps(mine[0], pod):
                 keeps.setdefault(_who(mine[0]), {}).setdefault(name, []).append(_who(pod))
@@ -91,13 +101,6 @@ def unread(names: list[str], why: str) -> list[str]:
         f"PodDisruptionBudgets could not be read ({reason}), so that one may hold the drain of "
         f"{', '.join(names)} unannounced. {remedy}"
     ]
-
-
-def _evicted(pods: list[Obj], options: Obj) -> list[Obj]:
-    kinds = {"other", "ended"}
-    kinds |= {"bare"} if options.get("drain_force") else set()
-    kinds |= {"local"} if options.get("drain_delete_emptydir_data") else set()
-    return [pod for pod in pods if _kind(pod) in kinds]
 
 
 def _of(pod: Obj, budgets: list[Obj]) -> list[Obj]:

@@ -28,19 +28,31 @@ def lines(plan: Obj, width: int) -> list[str]:
 def _what(plan: Obj) -> str:
     if plan["state"] == "restored":
         return "The lines of the VMs' NICs become what they were before the run."
-    vlans = ("VLAN " if len(plan["vlans"]) == 1 else "VLANs ") + ", ".join(map(str, plan["vlans"]))
+    if not plan["vlans"]:
+        return "Nothing, since no VLAN is named"
+    vlans = _vlans(plan["vlans"])
     if plan["state"] == "present":
         return f"The nodes get {vlans} with its tag, by trunks in the lines of their VMs' NICs"
     return f"The nodes lose {vlans}: it is taken out of trunks in the lines of their VMs' NICs"
 
 
+def _vlans(vlans: list[int]) -> str:
+    return ("VLAN " if len(vlans) == 1 else "VLANs ") + ", ".join(map(str, vlans))
+
+
 def _order(plan: Obj) -> str:
     if not plan["turns"]:
         return "Nothing is left to do."
-    cycle = " It is power-cycled where that is due." if plan["power_cycle"] == "when_due" else ""
+    more = " It is power-cycled where that is due." if plan["power_cycle"] == "when_due" else ""
+    if plan["state"] == "present" and plan["unasked"]:
+        more += (
+            f" Nobody asks whether {_vlans(plan['unasked'])} arrives: name a gateway in "
+            "proxmox_vlan_trunk_gateways."
+        )
     return (
         f"One after the other: {', '.join(plan['turns'])}. Each is drained, its line is written, "
-        f"it has to answer again, and is uncordoned.{cycle} The first failure stops."
+        "which may take it off the network for a moment, it has to answer again, and is "
+        f"uncordoned.{more} The first failure stops."
     )
 
 
@@ -52,9 +64,13 @@ def _node(entry: Obj, plan: Obj) -> list[str]:
         f"{entry['node']}{role}: {entry['nic']} is {entry['net']} of VM {entry['vmid']}{name} on "
         f"{entry['proxmox_node']}"
     )
+    drained = []
+    if entry["changes"] and entry["drain"]:
+        pods = "1 pod" if entry["evicts"] == 1 else f"{entry['evicts'] or 'no'} pods"
+        drained = [f"  (its drain evicts {pods})"]
     if entry["write"]:
         off = ["  (switched off by an interrupted run, and started)"] if entry["start"] else []
-        return [head, f"  - {entry['former']}", f"  + {entry['wanted']}", *off]
+        return [head, f"  - {entry['former']}", f"  + {entry['wanted']}", *off, *drained]
     then = ""
     if entry["start"]:
         then = " (switched off by an interrupted run, and started)"
@@ -63,7 +79,7 @@ def _node(entry: Obj, plan: Obj) -> list[str]:
         then = " (a power cycle is due)" if cycled else " (needs a power cycle)"
     elif entry["left"]:
         then = " (left cordoned by an interrupted run, and let go)"
-    return [head, f"  = {entry['wanted']}{then}"]
+    return [head, f"  = {entry['wanted']}{then}", *drained]
 
 
 def _labelled(label: str, text: str, width: int) -> list[str]:

@@ -33,9 +33,10 @@ def decide(matched: Obj, seen: Obj, options: Obj) -> Obj:
     or ""), pools (ExternalIPPools), probes (Node -> VLAN as text -> what vlan_probe returned; {}
     without gateways).
     ``options``: state, vlans, power_cycle, accept_control_plane (names of Nodes), accept_pools,
-    drain_timeout (seconds), drain_force, drain_delete_emptydir_data, former (lines of the undo
-    bundle: with restored those to put back, else of the run that is gone on with), planned (nodes
-    of an earlier plan, which have to be like now), width.
+    gateways (VLANs that are asked for), drain_timeout (seconds), drain_force,
+    drain_delete_emptydir_data, former (lines of the undo bundle: with restored those to put back,
+    else of the run that is gone on with), planned (nodes of an earlier plan, which have to be like
+    now), width.
     """
     state = options["state"]
     refusals = list(matched["refusals"])
@@ -45,38 +46,58 @@ def decide(matched: Obj, seen: Obj, options: Obj) -> Obj:
             refusals.append("proxmox_vlan_trunk_vlans: name one VLAN at least.")
     except NetLineError as error:
         refusals.append(f"proxmox_vlan_trunk_vlans: {error}.")
+        options = {**options, "vlans": []}
     nodes = {node["metadata"]["name"]: node for node in seen["nodes"]}
-    former = options.get("former") or {}
-    planned: dict[str, Obj] = {}
+    planned, barred = ({}, []) if refusals else _planned(matched, nodes, seen, options)
+    refusals += barred
     warnings: list[str] = []
-    if not refusals:
-        for name, entry in matched["nodes"].items():
-            now = {**entry, **checks.kube(nodes.get(name) or {})}
-            now.update(_begun(now, former.get(name)))
-            try:
-                planned[name] = _node(name, now, seen, options)
-            except NetLineError as error:
-                refusals.append(f"{name}: {_what(entry)}: {error}")
     for name, entry in planned.items():
-        entry.update(_left(entry, former.get(name)))
         refusals += checks.bars(name, entry, seen, nodes, options) if entry["changes"] else []
         refusals += _strange(name, entry, options) + _moved(name, entry, options)
         warnings += _warns(name, entry, options)
-    warnings += checks.holds(planned, seen, options)
+        entry["evicts"] = checks.evicts(name, seen, options)
     order = sorted(planned, key=lambda name: (planned[name]["control_plane"], natural(name)))
+    turns = [name for name in order if planned[name]["changes"]]
+    warnings += checks.holds([name for name in turns if planned[name]["drain"]], seen, options)
     plan = {
         "state": state,
         "vlans": options["vlans"],
         "power_cycle": options["power_cycle"],
         "nodes": planned,
         "order": order,
-        "turns": [name for name in order if planned[name]["changes"]],
+        "turns": turns,
+        "unasked": [vlan for vlan in options["vlans"] if str(vlan) not in _asked(options)],
         "refusals": refusals,
         "warnings": warnings,
     }
     plan["undo"] = {name: _kept(planned[name]) for name in plan["turns"]}
     plan["lines"] = words.lines(plan, int(options.get("width") or 100))
     return plan
+
+
+def _planned(
+    matched: Obj, nodes: dict[str, Obj], seen: Obj, options: Obj
+) -> tuple[dict[str, Obj], list[str]]:
+    """Return the plan of each node, and what bars the others'."""
+    former = options.get("former") or {}
+    planned: dict[str, Obj] = {}
+    barred: list[str] = []
+    for name, entry in matched["nodes"].items():
+        now = {**entry, **checks.kube(nodes.get(name) or {})}
+        now.update(_begun(now, former.get(name)))
+        try:
+            planned[name] = _node(name, now, seen, options)
+        except NetLineError as error:
+            barred.append(f"{name}: {_what(entry)}: {error}")
+        else:
+            planned[name].update(_left(planned[name], former.get(name)))
+    return planned, barred
+
+
+def _asked(options: Obj) -> set[str]:
+    """Return the VLANs whose gateways are asked for, all where nobody says."""
+    named = options.get("gateways")
+    return set(map(str, options["vlans"] if named is None else named))
 
 
 def _numbers(value: Any) -> list[int]:

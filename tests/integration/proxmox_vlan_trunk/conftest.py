@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.proxmox_vlan_trunk.world import GATEWAY, VLAN, World
+from tests.integration.proxmox_vlan_trunk.world import World
 from tests.lab.actors import content
 from tests.lab.lab import Lab
+from tests.lab.proxmox_scene import GATEWAY, VLAN
 from tests.lab.scene import Scene
 
 READY = content.ready_condition("2026-11-01T08:00:00Z")

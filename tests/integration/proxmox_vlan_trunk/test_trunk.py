@@ -21,11 +21,12 @@ LINE = "nodes/pve1/qemu/102/config"
 
 
 def test_a_missing_trunk_is_added_and_the_gateway_answers(world: World) -> None:
-    world.pod()
+    world.pod(allowed=1)
     former, before = world.vm.config["net0"], world.state()
     check = world.run("--check", "--diff")
     assert check.code == 0, check.said
     check.has("Nothing was changed: this was check mode.")
+    assert "WARNING" not in check.task("Show the plan")
     assert world.state() == before
 
     done = world.run("-vvv")
@@ -119,9 +120,33 @@ def test_a_disruption_budget_keeps_the_node_as_it_is(world: World) -> None:
     world.pod(allowed=0)
     run = world.run(drain_timeout=2)
     assert run.code != 0
+    told = " ".join(run.task("Show the plan").split())
+    assert "WARNING PodDisruptionBudget default/web has no room (1 of 1 needed pods" in told
+    assert f"would hold the drain of {NODE} (default/web) until" in told
     run.has("violate the pod's disruption budget", "kubectl get pdb -A")
     assert world.api.written() == []
     assert (world.there(f"{PODS}/web"), world.cordoned(), world.locked()) == (True, False, False)
+
+
+@pytest.mark.full
+def test_a_pod_of_two_disruption_budgets_is_refused(world: World) -> None:
+    world.pod(allowed=1)
+    world.second_budget()
+    before = world.state()
+    run = world.run("--check")
+    assert run.code != 0
+    two = "more than one PodDisruptionBudget (default/second, default/web) selects default/web"
+    run.has(f"Nothing was changed. {NODE}: {two}")
+    assert world.state() == before
+
+
+@pytest.mark.full
+def test_budgets_that_may_not_be_read_are_told_and_no_more(world: World) -> None:
+    rule = {"path": "^/apis/policy/v1/poddisruptionbudgets", "status": 403, "reason": "Forbidden"}
+    world.faults([rule])
+    run = world.run("--check")
+    assert run.code == 0, run.said
+    run.has("WARNING PodDisruptionBudgets could not be read (it is forbidden)", NODE)
 
 
 @pytest.mark.full

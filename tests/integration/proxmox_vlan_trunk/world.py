@@ -6,63 +6,28 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from pathlib import Path
 from typing import Any
 
 from tests.integration.antrea.window import Run, Running, Window
 from tests.lab.errors import LabError
-from tests.lab.proxmox import Proxmox, Vm, Wire
-from tests.lab.proxmox_lines import vlans_of
+from tests.lab.proxmox import Proxmox
+from tests.lab.proxmox_scene import (
+    BUDGETS,
+    GATEWAY,
+    PODS,
+    VLAN,
+    LabWire,
+    remove_web_pod,
+    vms_of,
+    web_pod,
+)
 from tests.lab.scene import Scene
 
 Obj = dict[str, Any]
-VLAN, GATEWAY = 181, "172.18.181.1"
-OTHER, NODE = "node1", "node2"
-PODS = "/api/v1/namespaces/default/pods"
+NODE = "node2"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/k8snet-change"
-BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
-JSON = "application/json"
-
-
-class LabWire(Wire):
-    """Lines are ports of the lab's switch, VMs its nodes. ``cuts``: VLANs that break the NIC."""
-
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        self.cuts: set[int] = set()
-
-    def plug(self, vm: Vm, net: str, options: dict[str, str]) -> None:
-        lab, vlans = self.scene.lab, vlans_of(options)
-        lab.trunk(vm.name, vlans, {"net0": "eth0"}[net])
-        if vm.status == "running" and self.cuts:
-            way = "down" if self.cuts & set(vlans) else "up"
-            lab.ssh(vm.name, f"sudo ip link set eth0 {way}", oob=True)
-
-    def unplug(self, vm: Vm, net: str) -> None:
-        self.cut(vm)
-
-    def stop(self, vm: Vm) -> None:
-        self.scene.lab.stop(vm.name)
-        self._ready(vm, "Unknown")
-
-    def start(self, vm: Vm) -> None:
-        self.scene.lab.start(vm.name)
-        self._ready(vm, "True")
-
-    def cut(self, vm: Vm) -> None:
-        self.scene.lab.ssh(vm.name, "sudo ip link set eth0 down", oob=True)
-
-    def _ready(self, vm: Vm, ready: str) -> None:
-        """Play its kubelet, which beats when it has started, and who misses it."""
-        path = f"/api/v1/nodes/{vm.name}"
-        conditions = self.scene.call("GET", path)["status"]["conditions"]
-        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        beat = {"lastHeartbeatTime": now} if ready == "True" else {}
-        said = [{**each, **beat, "status": ready} for each in conditions if each["type"] == "Ready"]
-        rest = [each for each in conditions if each["type"] != "Ready"]
-        self.scene.call("PATCH", f"{path}/status", {"status": {"conditions": [*said, *rest]}})
 
 
 class World:
@@ -73,10 +38,7 @@ class World:
         self.window = Window(scene, folder)
         self.wire = LabWire(scene)
         (folder / "proxmox").mkdir()
-        vms = [Vm(101, OTHER, {}), Vm(102, NODE, {})]
-        for vm in vms:
-            mac = scene.lab.ssh(vm.name, "cat /sys/class/net/eth0/address").stdout.strip().upper()
-            vm.config["net0"] = f"virtio={mac},bridge=vmbr0,firewall=1,tag=216"
+        vms = vms_of(scene.lab)
         vms[0].config["net0"] += f",trunks={VLAN}"
         self.api = Proxmox(folder / "proxmox", vms, self.wire)
         self.vm = self.api.vms[102]
@@ -91,9 +53,12 @@ class World:
         if self.vm.status != "running":
             self.wire.start(self.vm)
         self.api.stop()
-        for path in (LEASE, f"{PODS}/web", f"{BUDGETS}/web"):
-            if self.there(path):
-                self.scene.call("DELETE", f"{path}?gracePeriodSeconds=0")
+        if self.there(LEASE):
+            self.scene.call("DELETE", LEASE)
+        self.faults([])
+        if self.there(f"{BUDGETS}/second"):
+            self.scene.call("DELETE", f"{BUDGETS}/second")
+        remove_web_pod(self.scene)
         self.scene.call("PATCH", f"/api/v1/nodes/{NODE}", {"spec": {"unschedulable": None}})
 
     def environment(self) -> dict[str, str]:
@@ -142,23 +107,18 @@ class World:
         return True
 
     def pod(self, allowed: int | None = None, grace: int = 0) -> None:
-        """Has a pod on the node; ``allowed``: what its disruption budget has room for.
+        web_pod(self.scene, NODE, allowed, grace)
 
-        ``grace``: seconds that it takes to end. Nobody ends one here that takes any.
-        """
-        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "1"}
-        meta = {"name": "web", "namespace": "default", "labels": {"app": "web"}}
-        spec = {"nodeName": NODE, "terminationGracePeriodSeconds": grace}
-        spec["containers"] = [{"name": "web", "image": "web"}]  # type: ignore[assignment]
-        pod = {"apiVersion": "v1", "kind": "Pod", "spec": spec}
-        pod["metadata"] = {**meta, "ownerReferences": [owner]}
-        self.scene.call("POST", PODS, pod, JSON)
-        if allowed is not None:
-            budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget"}
-            wanted = {"selector": {"matchLabels": {"app": "web"}}, "minAvailable": 1}
-            self.scene.call("POST", BUDGETS, {**budget, "metadata": meta, "spec": wanted}, JSON)
-            said = {"status": {"disruptionsAllowed": allowed}}
-            self.scene.call("PATCH", f"{BUDGETS}/web/status", said)
+    def second_budget(self) -> None:
+        """Has another disruption budget of the pod."""
+        budget = self.scene.call("GET", f"{BUDGETS}/web")
+        meta = {"name": "second", "namespace": "default"}
+        made = {key: budget[key] for key in ("apiVersion", "kind", "spec")}
+        self.scene.call("POST", BUDGETS, {**made, "metadata": meta}, "application/json")
+
+    def faults(self, rules: list[Obj]) -> None:
+        """Has the cluster's API answer as these say."""
+        (self.scene.kubeconfig.parent / "faults.json").write_text(json.dumps(rules))
 
     def cordoned(self) -> bool:
         node = self.scene.call("GET", f"/api/v1/nodes/{NODE}")

@@ -296,7 +296,10 @@ def test_a_node_that_is_not_ready_is_not_drained() -> None:
 
 def test_vlans_have_to_be_named_and_to_exist() -> None:
     assert "name one VLAN at least" in World().plan(vlans=[])["refusals"][0]
-    assert "4095 is none of" in World().plan(vlans=[4095])["refusals"][0]
+    for bad in ([4095], 4095, "4095"):
+        plan = World().plan(vlans=bad)
+        assert "4095 is none of" in refused(plan)
+        assert plan["lines"][0] == "PLAN     Nothing, since no VLAN is named"
     assert "'x' is no list of numbers" in World().plan(vlans="x")["refusals"][0]
 
 
@@ -481,6 +484,24 @@ def test_pods_that_bar_a_drain_are_told_before() -> None:
     assert world.plan(nodes=["node2"], **both)["refusals"] == []
 
 
+def refused(plan: Obj) -> str:
+    return " ".join(plan["refusals"])
+
+
+def test_a_vlan_that_nobody_asks_for_is_told() -> None:
+    world = World()
+
+    def shown(**options: Any) -> str:
+        return " ".join(text.strip() for text in world.plan(nodes=["node2"], **options)["lines"])
+
+    told = "Nobody asks whether VLAN 182 arrives: name a gateway in proxmox_vlan_trunk_gateways."
+    assert told in shown(vlans=[181, 182], gateways=["181"])
+    assert "Nobody asks" not in shown(vlans=[181, 182], gateways=["181", "182"])
+    assert "Nobody asks" not in shown(vlans=[181, 182])
+    world.vms[1]["config"]["net0"] = line(2, ",tag=216,trunks=181")
+    assert "Nobody asks" not in shown(state="absent", gateways=[])
+
+
 def test_what_holds_a_drain_is_told_before() -> None:
     world = World()
     labels = {"app": "web"}
@@ -498,11 +519,12 @@ def test_what_holds_a_drain_is_told_before() -> None:
     assert "hold the drain of node2 (default/web) until" in plan["warnings"][0]
     shown = " ".join(text.strip() for text in plan["lines"])
     assert "WARNING  PodDisruptionBudget default/web has no room" in shown
+    assert plan["lines"].count("  (its drain evicts 1 pod)") == 1
 
     second = {**budget, "metadata": {"name": "all", "namespace": "default"}}
     world.more["budgets"].append(second)
     plan = world.plan(nodes=["node2", "node4"])
-    assert "node2: default/web has more than one PodDisruptionBudget" in plan["refusals"][0]
+    assert "PodDisruptionBudget (default/web, default/all) selects default/web" in refused(plan)
     assert plan["warnings"] == []
 
     world.more.update(budgets=[], budgets_unread="forbidden")

@@ -145,8 +145,8 @@ def test_what_would_give_room(change: Obj, count: str, remedy: str) -> None:
 def test_a_pod_with_two_budgets_can_never_be_evicted() -> None:
     roomy = [budget("a", disruptionsAllowed=1), budget("b", disruptionsAllowed=1)]
     assert drain.disputed("node2", [pod(), pod("db-0", labels={})], roomy, OPTIONS) == [
-        "node2: shop/web-0 has more than one PodDisruptionBudget (shop/a, shop/b), and the API "
-        "evicts no such pod. Have one of them select it only."
+        "node2: more than one PodDisruptionBudget (shop/a, shop/b) selects shop/web-0, and the API "
+        "evicts no such pod. Leave each pod to one of them."
     ]
     assert drain.disputed("node2", [pod(ready=False)], roomy, OPTIONS) != []
     assert held([pod()], [budget("a"), budget("b")]) == []
