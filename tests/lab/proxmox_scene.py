@@ -118,7 +118,7 @@ def remove_web_pod(scene: Scene) -> None:
 
 def up(lab: Lab) -> None:
     """Set the scene; the double outlives this process, and not the lab."""
-    folder, node = _folder(lab), _node(lab)
+    node, folder = _node(lab), _folder(lab)
     if lock.holder(folder) is not None:
         raise LabError("Proxmox serves already", "'python -m tests.lab.proxmox_scene down' ends it")
     lab.trunk(node, [])
@@ -147,12 +147,12 @@ def serve(lab: Lab) -> None:
 
 def down(lab: Lab) -> None:
     """End the double, and have ports and objects as they were."""
-    process = lock.holder(_folder(lab))
+    node, process = _node(lab), lock.holder(_folder(lab))
     if process is not None:
         end_process(process)
     Outside(lab, VLAN, GATEWAY).down()
     remove_web_pod(Scene(lab))
-    lab.trunk(_node(lab), [VLAN])
+    lab.trunk(node, [VLAN])
 
 
 def _folder(lab: Lab) -> Path:

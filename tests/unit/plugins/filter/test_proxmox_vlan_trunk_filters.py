@@ -497,6 +497,7 @@ def test_a_vlan_that_nobody_asks_for_is_told() -> None:
     told = "Nobody asks whether VLAN 182 arrives: name a gateway in proxmox_vlan_trunk_gateways."
     assert told in shown(vlans=[181, 182], gateways=["181"])
     assert "Nobody asks" not in shown(vlans=[181, 182], gateways=["181", "182"])
+    assert "Nobody asks whether VLAN 181 arrives" in shown(gateways=[])
     assert "Nobody asks" not in shown(vlans=[181, 182])
     world.vms[1]["config"]["net0"] = line(2, ",tag=216,trunks=181")
     assert "Nobody asks" not in shown(state="absent", gateways=[])
