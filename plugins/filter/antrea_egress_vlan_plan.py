@@ -26,7 +26,9 @@ options:
     type: dict
     required: true
   world:
-    description: C(labels) of Nodes by name, and all C(pools) and C(egresses) as objects.
+    description:
+      - C(labels) of Nodes by name, and all C(pools) and C(egresses) as objects; C(power), as P(k8snet.cni.antrea_egress_vlan_power#filter)
+        takes it, where a drill is to cut a node's power.
     type: dict
     required: true
   hosts:
@@ -52,7 +54,8 @@ RETURN = r"""
 _value:
   description:
     - C(refusals) and C(warnings), sentences; C(lines) to print; C(nodes), those that are to have the label, C(adds) and C(drops) of them,
-      C(labels_before); C(reach) and C(taken) as of P(k8snet.cni.antrea_egress_vlan_reach#filter); C(had), the pool and the Egress as they are.
+      C(labels_before); C(reach) and C(taken) as of P(k8snet.cni.antrea_egress_vlan_reach#filter); C(had), the pool and the Egress as they are;
+      C(power) as of P(k8snet.cni.antrea_egress_vlan_power#filter), null without such a drill.
   type: dict
 """
 

@@ -16,6 +16,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import _egress_v
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
     _egress_vlan_others as neighbours,
 )
+from ansible_collections.k8snet.cni.plugins.module_utils.domain import _egress_vlan_power as power
 from ansible_collections.k8snet.cni.plugins.module_utils.domain._egress_vlan_nodes import (
     NicWords,
     foreign,
@@ -43,9 +44,9 @@ def decide(cluster: Obj, antrea: Obj, world: Obj, hosts: list[Obj], options: Obj
     """Return what is done: the keys below and in the filter of the role.
 
     ``world``: labels (Node -> its labels), pools and egresses (objects), services (metadata of
-    Services). ``hosts``: as `_nodes.match` takes them, each with ``probe`` (of vlan_probe; None
-    without), ``probe_error``, ``filters`` (lines of sysctl.d about rp_filter). ``options``: the
-    role's, without its name.
+    Services), power (as `_egress_vlan_power` takes it, for a drill that cuts power). ``hosts``: as
+    `_nodes.match` takes them, each with ``probe`` (of vlan_probe; None without), ``probe_error``,
+    ``filters`` (lines of sysctl.d about rp_filter). ``options``: the role's, without its name.
     """
     scope = match(hosts, cluster["nodes"])
     names = [str(name) for name in options["nodes"]]
@@ -76,7 +77,12 @@ def decide(cluster: Obj, antrea: Obj, world: Obj, hosts: list[Obj], options: Obj
     keep = plan["state"] == ABSENT and _shared(plan, world)
     plan["adds"] = [name for name in wanted if name not in labelled]
     plan["drops"] = [] if keep else [name for name in labelled if name not in wanted]
-    plan["drilled"] = wanted if options["drill"] else []
+    plan["drilled"] = wanted if options["drill"] == power.LABEL else []
+    plan["power"] = None
+    if options["drill"] == power.POWER_OFF and plan["state"] == PRESENT:
+        plan["power"] = power.weigh(world["power"], options, plan["reach"])
+        for key in ("refusals", "warnings"):
+            plan[key] += plan["power"][key]
     plan["had"] = {
         "pool": _named(world["pools"], plan["pool"]),
         "egress": _named(world["egresses"], plan["egress"]),
@@ -178,7 +184,7 @@ def _judge_options(plan: Obj, options: Obj) -> None:
             f"antrea_egress_vlan_probe is '{options['probe']}': not ADDRESS:PORT, as "
             "192.0.2.1:80 or [2001:db8::1]:80. Names are not looked up."
         )
-    if options["drill"] and len(set(names)) < 2:
+    if options["drill"] == power.LABEL and len(set(names)) < 2:
         plan["refusals"].append(
             "The drill moves the address to another node, and antrea_egress_vlan_nodes has one."
         )
@@ -317,8 +323,13 @@ def _judge_neighbours(plan: Obj, world: Obj, options: Obj) -> None:
     if plan["drops"] and on_nodes:
         told = f"{few(plan['drops'])} would lose the label {key}, by which go {few(on_nodes)}, too"
         found.append((told, "Name these nodes in antrea_egress_vlan_nodes, too, or"))
-    if plan["drilled"] and on_nodes:
-        found.append((f"The drill may move addresses of {few(on_nodes)}, too", "Leave it out, or"))
+    moved = on_nodes if plan["drilled"] else []
+    if plan["power"]:
+        # Antrea does not tell which node has a Service's address.
+        moved = neighbours.held(world, plan["egress"], plan["power"]["node"])
+        moved += [name for name in on_nodes if name.startswith("Service ")]
+    if moved:
+        found.append((f"The drill may move addresses of {few(moved)}, too", "Leave it out, or"))
     if plan["pool_changes"] and on_pool:
         told = f"ExternalIPPool {plan['pool']} is used by {few(on_pool)}, too, and "
         found.append((told + "; ".join(plan["pool_changes"]), "Use another pool and label, or"))

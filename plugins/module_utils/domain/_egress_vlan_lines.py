@@ -28,13 +28,8 @@ def lines(plan: Obj, options: Obj) -> list[str]:
     if plan["state"] == "present":
         told = [_pool(plan, options), *plan["pool_changes"]]
         found += labelled("Pool", "; ".join(told), width)
-        if options["drill"]:
-            found += labelled(
-                "Drill",
-                "In the end the label is taken off the node that has the address, which then "
-                "moves, and is put back. Connections by the address break.",
-                width,
-            )
+        drill = _drill(plan, options)
+        found += labelled("Drill", drill, width) if drill else []
         found += ["", *_table(plan)]
     for word, key in (("WARNING", "warnings"), ("REFUSED", "refusals")):
         for text in plan[key]:
@@ -73,6 +68,23 @@ def _pool(plan: Obj, options: Obj) -> str:
     return (
         f"{plan['pool']} {verb}: {', '.join(ranges) or 'no range'} in a network of /"
         f"{options['prefix_length']}"
+    )
+
+
+def _drill(plan: Obj, options: Obj) -> str:
+    if options["drill"] == "label":
+        return (
+            "In the end the label is taken off the node that has the address, which then moves, "
+            "and is put back. Connections by the address break."
+        )
+    power = plan["power"]
+    if not power or not power["node"]:
+        return ""
+    node = power["node"]
+    return (
+        f"In the end the power of {node} is cut by {power['off'] or '?'}, until another node has "
+        f"the address or is late with it, and given back by {power['on'] or '?'} in any case. "
+        f"Everything on {node} stops, and connections by the address break."
     )
 
 

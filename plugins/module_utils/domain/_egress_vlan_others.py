@@ -56,6 +56,16 @@ def on_nodes(world: Obj, options: Obj) -> list[str]:
     return found
 
 
+def held(world: Obj, egress: str, node: str) -> list[str]:
+    """Return the other Egresses that have their address on a node."""
+    return [
+        f"Egress {e['metadata']['name']}"
+        for e in world["egresses"]
+        if node and (e.get("status") or {}).get("egressNode") == node
+        if e["metadata"]["name"] != egress
+    ]
+
+
 def newcomers(former: Obj, world: Obj) -> list[str]:
     """Return who has come to go by the label since ``former``, an undo bundle, was kept."""
     before = former.get("others") or ()

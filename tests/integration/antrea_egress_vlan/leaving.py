@@ -6,18 +6,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shlex
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.integration.antrea.window import Run, Window
 from tests.lab.antrea_scene import await_that
 from tests.lab.egress_scene import EGRESSES, GATEWAY, NAMESPACE, POOLS, RANGE, VLAN, EgressScene
+from tests.lab.paths import CHECKOUT
 
 Obj = dict[str, Any]
 
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 LABEL = f"k8snet.io/egress-{VLAN}"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+SECRET = "hunter22"
 NOTHING: Obj = {"labelled": [], "pools": [], "egresses": [], "locked": False}
 
 
@@ -60,6 +67,59 @@ class Leaving:
         file = self.window.folder / "lost.yml"
         file.write_text(json.dumps({"all": {"hosts": hosts}}))
         return ["-i", str(file)]
+
+    @contextlib.contextmanager
+    def worker(self, node: str) -> Iterator[None]:
+        """Has a node that is no control plane, so that it may lose its power, and mends it."""
+        scene = self.scene
+        labels = scene.call("GET", f"/api/v1/nodes/{node}")["metadata"]["labels"]
+        scene.label(node, CONTROL_PLANE, None)
+        # As on every node of Kubernetes; in the lab it comes with the pod, and goes with a boot.
+        setting = "echo net.ipv4.ip_forward=1 >/etc/sysctl.d/forward.conf && sync"
+        scene.on(node, f'sh -c "{setting}"')
+        try:
+            yield
+        finally:
+            states = {each["name"]: each["state"] for each in scene.lab.status()["nodes"]}
+            if states[node] != "up":
+                scene.lab.start(node)
+            scene.wire_pod(node)
+            scene.await_antrea_settled()
+            scene.label(node, CONTROL_PLANE, labels.get(CONTROL_PLANE))
+
+    def power_off(self, consent: str) -> Obj:
+        """Variables for the drill that cuts power, by a program that writes down what it does."""
+        folder = self.window.folder
+        program = folder / "bmc"
+        lab = shlex.join([sys.executable, "-m", "tests.lab"])
+        lines = [
+            "#!/bin/sh",
+            f"cd {folder} && echo $1 $2 >>switched",
+            '[ $1 = start ] && [ -e broken ] && { echo "bad password $3" >&2; exit 1; }',
+            f"export PYTHONPATH={CHECKOUT} K8SNET_LAB={self.scene.lab.name}",
+            f"exec {lab} $1 $2",
+        ]
+        program.write_text("\n".join(lines) + "\n")
+        program.chmod(0o700)
+        words = {
+            "drill": "power-off",
+            "accept_power_off": consent,
+            "power_off_command": [str(program), "kill", "{node}", SECRET],
+            "power_on_command": [str(program), "start", "{host}", SECRET],
+        }
+        return {f"antrea_egress_vlan_{key}": value for key, value in words.items()}
+
+    def switched(self) -> list[str]:
+        """What that program was asked for since."""
+        file = self.window.folder / "switched"
+        found = file.read_text().splitlines() if file.exists() else []
+        file.unlink(missing_ok=True)
+        return found
+
+    def break_power_on(self, broken: bool) -> None:
+        """Has nodes stay off, or not."""
+        file = self.window.folder / "broken"
+        file.touch() if broken else file.unlink()
 
     def own_pool(self, owner: str | None) -> None:
         """Has somebody own the pool, or nobody."""

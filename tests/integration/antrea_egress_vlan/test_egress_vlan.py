@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.antrea_egress_vlan.leaving import NOTHING, Leaving
+from tests.integration.antrea_egress_vlan.leaving import CONTROL_PLANE, NOTHING, SECRET, Leaving
 from tests.lab.antrea_scene import await_that
 from tests.lab.egress_scene import GATEWAY, RANGE, VLAN
 
@@ -77,7 +77,7 @@ def _diff(text: str) -> list[str]:
 @pytest.mark.full
 def test_the_drill_moves_the_address_and_ranges_stay(leaving: Leaving) -> None:
     scene = leaving.scene
-    done = leaving.run(antrea_egress_vlan_drill=True)
+    done = leaving.run(antrea_egress_vlan_drill="label")
     assert done.code == 0, done.said
     done.has("Drill: the address moved from node")
     assert leaving.state()["labelled"] == scene.nodes
@@ -90,21 +90,75 @@ def test_the_drill_moves_the_address_and_ranges_stay(leaving: Leaving) -> None:
     refused.has("its ranges are fixed")
     assert leaving.state() == before
 
-    lost = leaving.run(*leaving.lost_in_the_drill(), antrea_egress_vlan_drill=True)
+    lost = leaving.run(*leaving.lost_in_the_drill(), antrea_egress_vlan_drill="label")
     assert lost.code != 0
     lost.has("which has the address of Egress shop, is out of reach", "stay as they were made")
     assert leaving.state() == before
 
-    holder = scene.await_assigned()["node"]
-    scene.lab.kill(holder)
-    try:
-        scene.await_assigned(but=holder)
-        left = next(node for node in scene.nodes if node != holder)
-        await_that(lambda: scene.leaves_as(left), lambda seen: seen == FIRST, "pods leave again")
-    finally:
-        scene.lab.start(holder)
-        scene.wire_pod(holder)
-        scene.await_antrea_settled()
+
+@pytest.mark.full
+def test_power_is_cut_with_consent_and_comes_back(leaving: Leaving) -> None:
+    scene = leaving.scene
+    assert leaving.run().code == 0
+    before, holder = leaving.state(), scene.state()["node"]
+    with leaving.worker(holder):
+        scene.label(holder, CONTROL_PLANE, "")
+        barred = leaving.run(**leaving.power_off(""))
+        assert barred.code != 0
+        barred.has(
+            f"Nothing was changed. The drill cuts the power of {holder}, which has the address",
+            f"{holder} is a control plane, and no member of its etcd is seen there",
+        )
+        scene.label(holder, CONTROL_PLANE, None)
+        check = leaving.run("--check", **leaving.power_off(holder))
+        assert check.code == 0, check.said
+        check.has(f"In the end the power of {holder} is cut by bmc, until another node has")
+        assert (leaving.state(), leaving.switched()) == (before, [])
+
+        done = leaving.run("-v", **leaving.power_off(holder))
+        assert done.code == 0, done.said
+        (heir,) = set(scene.nodes) - {holder}
+        done.has(
+            f"Drill: the power of {holder} was cut, and the address moved to {heir} within",
+            f"{holder} was powered on, and was well",
+        )
+        assert "seen" in done.task("Ask from pods")
+        assert leaving.switched() == [f"kill {holder}", f"start {holder}"]
+        assert SECRET not in done.said
+        assert leaving.state() == before
+
+
+@pytest.mark.full
+def test_a_node_that_stays_off_is_not_forgotten(leaving: Leaving) -> None:
+    scene = leaving.scene
+    assert leaving.run().code == 0
+    before, holder = leaving.state(), scene.state()["node"]
+    with leaving.worker(holder):
+        leaving.break_power_on(True)
+        lost = leaving.run("-v", k8snet_run_id="dark", **leaving.power_off(holder))
+        assert lost.code != 0
+        lost.has(
+            f"{holder} IS OFF, or does not answer: antrea_egress_vlan_power_on_command was run, "
+            "and it ended with 1: bad password ***. Power it on by hand now",
+            "dark-power/cluster.json",
+        )
+        assert SECRET not in lost.said
+        assert leaving.switched() == [f"kill {holder}", *[f"start {holder}"] * 3]
+        assert leaving.state() == {**before, "locked": True}
+
+        refused = leaving.run()
+        assert refused.code != 0
+        refused.has(
+            f"Run dark, which still has the lock, has cut the power of {holder}, which is not back",
+            "ansible-playbook k8snet.cni.rollback",
+        )
+
+        leaving.break_power_on(False)
+        back = leaving.rollback("dark")
+        assert back.code == 0, back.said
+        back.has(f"{holder} was powered on, and was well", "Run dark is undone.")
+        assert leaving.switched() == [f"start {holder}"]
+        assert leaving.state() == before
 
 
 @pytest.mark.full

@@ -82,7 +82,8 @@ def plan(*hosts: Obj, world: Obj | None = None, of: Obj | None = None, **more: A
         "label": {"key": LABEL, "value": "true"},
         "applied_to": {"namespace_selector": {}},
         "egress_ip": "",
-        "drill": False,
+        "drill": "none",
+        "accept_power_off": "",
         "forks": 5,
         "width": 100,
         **more,
@@ -135,7 +136,7 @@ def test_antrea_has_to_be_able_to(change: Obj, words: str) -> None:
     [
         ({"nodes": []}, "names no node"),
         ({"nodes": ["node9"]}, "node9: there is no such Node"),
-        ({"nodes": ["node2"], "drill": True}, "The drill moves"),
+        ({"nodes": ["node2"], "drill": "label"}, "The drill moves"),
         ({"forks": 1}, "--forks 2"),
         ({"vlan": 4095}, "not from 1 to 4094"),
         ({"probe": "172.18.181.1"}, "antrea_egress_vlan_probe is '172.18.181.1': not ADDRESS:PORT"),
@@ -271,7 +272,7 @@ SERVICE = {
         ({"pools": [pool("second")]}, {}, "by which go ExternalIPPool second, too"),
         (
             {"egresses": [egress("other")]},
-            {"nodes": list(ALL), "drill": True},
+            {"nodes": list(ALL), "drill": "label"},
             "The drill may move addresses of Egress other, too",
         ),
         (
@@ -303,7 +304,7 @@ def test_what_moves_others_needs_consent(world: Obj, options: Obj, words: str) -
 
 def test_a_pool_of_its_own_may_change_and_the_plan_says_so() -> None:
     world = {"labels": LABELLED, "egresses": [egress("shop")], "pools": [pool("vlan181", "old")]}
-    found = plan(world=world, drill=True)
+    found = plan(world=world, drill="label")
     assert (found["refusals"], found["drops"]) == ([], ["node1"])
     text = " ".join(" ".join(found["lines"]).split())
     assert "its nodes become those with k8snet.io/egress-181=true" in text
