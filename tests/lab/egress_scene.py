@@ -22,7 +22,7 @@ from tests.lab.actors import content, content_services
 from tests.lab.actors.kubelet import DEVICE
 from tests.lab.actors.pods import pod_address
 from tests.lab.antrea_scene import CONFIG_MAP, PROGRAM, Settings, await_that
-from tests.lab.errors import LabError
+from tests.lab.errors import LabError, exit_code
 from tests.lab.image import ensure_image
 from tests.lab.lab import Lab
 from tests.lab.outside import Outside
@@ -168,12 +168,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.lab.egress_scene", description=__doc__)
     parser.add_argument("--antrea-version", default="v2.3.0")
     words = parser.parse_args()
-    try:
-        EgressScene(Lab()).start(words.antrea_version)
-    except LabError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: EgressScene(Lab()).start(words.antrea_version))
 
 
 if __name__ == "__main__":

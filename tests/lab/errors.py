@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+
 
 class LabError(Exception):
     """Anything a user of the lab can be told in a sentence; the CLI prints it without a traceback.
@@ -17,3 +20,13 @@ class LabError(Exception):
         super().__init__(f"{what}. {remedy}" if remedy else what)
         self.what = what
         self.remedy = remedy
+
+
+def exit_code(work: Callable[[], object]) -> int:
+    """Do a program's work; return its exit code, 1 when it failed with what is then printed."""
+    try:
+        work()
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    return 0

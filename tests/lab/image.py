@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import build, recipe
-from tests.lab.errors import LabError
+from tests.lab.errors import LabError, exit_code
 from tests.lab.paths import CHECKOUT, cache_dir
 
 Say = Callable[[str], None]
@@ -144,12 +144,7 @@ def main() -> int:
     def say(message: str) -> None:
         print(f"[{time.monotonic() - started:5.1f} s] {message}", flush=True)
 
-    try:
-        _build(say)
-    except LabError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: _build(say))
 
 
 if __name__ == "__main__":

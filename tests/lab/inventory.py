@@ -64,11 +64,13 @@ def write_programs(run: Path, first_process: int) -> None:
     """Writes RUN/bin/ssh and RUN/bin/python, which run inside the lab wherever they are called."""
     (run / "bin").mkdir()
     # Modules are compiled once on the controller too.
-    compiled = [f"export K8SNET_LAB_COMPILED={shlex.quote(str(run / 'compiled'))}"]
     site = shlex.quote(str(FILES / "etc/python3.13"))
-    compiled.append(f"export PYTHONPATH={site}${{PYTHONPATH:+:$PYTHONPATH}}")
-    for name, program in (("ssh", "ssh"), ("python", sys.executable)):
+    compiled = (
+        f"export K8SNET_LAB_COMPILED={shlex.quote(str(run / 'compiled'))}\n"
+        f"export PYTHONPATH={site}${{PYTHONPATH:+:$PYTHONPATH}}\n"
+    )
+    for name, program, settings in (("ssh", "ssh", ""), ("python", sys.executable, compiled)):
         words = [sys.executable, "-I", "-S", enter.__file__, str(first_process), "--", program]
         path = run / "bin" / name
-        path.write_text("\n".join(["#!/bin/sh", *compiled, f'exec {shlex.join(words)} "$@"\n']))
+        path.write_text(f'#!/bin/sh\n{settings}exec {shlex.join(words)} "$@"\n')
         path.chmod(0o700)

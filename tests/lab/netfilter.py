@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.lab import build, recipe
-from tests.lab.errors import LabError
+from tests.lab.errors import LabError, exit_code
 from tests.lab.image import Image, ensure_image, images_dir
 from tests.lab.lab import Lab
 from tests.lab.paths import cache_dir
@@ -157,12 +157,7 @@ def main() -> int:
     def say(message: str) -> None:
         print(f"[{time.monotonic() - started:5.1f} s] {message}", flush=True)
 
-    try:
-        say(str(ensure(ensure_image(say), say)))
-    except LabError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: say(str(ensure(ensure_image(say), say))))
 
 
 if __name__ == "__main__":

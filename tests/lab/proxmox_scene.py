@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab import lock
-from tests.lab.errors import LabError
+from tests.lab.errors import LabError, exit_code
 from tests.lab.lab import Lab, end_process
 from tests.lab.outside import Outside
 from tests.lab.proxmox import Proxmox, Vm, Wire
@@ -170,12 +170,7 @@ def main() -> int:
     if len(sys.argv) != 2 or sys.argv[1] not in ways:
         print(__doc__, file=sys.stderr)
         return 2
-    try:
-        ways[sys.argv[1]](Lab())
-    except LabError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: ways[sys.argv[1]](Lab()))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.lab.actors import bundle, content
 from tests.lab.antrea_scene import KUBECONFIG, PROGRAM, Settings, await_that
-from tests.lab.errors import LabError
+from tests.lab.errors import LabError, exit_code
 from tests.lab.lab import Lab
 from tests.lab.service_scene import ServiceScene
 
@@ -190,16 +190,15 @@ def main() -> int:
         api_wait=words.api_wait,
         watchdog=words.watchdog,
     )
-    try:
+
+    def work() -> None:
         if words.kube_proxy and words.cni != "antrea":
             raise LabError(f"--kube-proxy is played with antrea, not with {words.cni}")
         scene = Scene(Lab(), words.dns_node, kube_proxy=words.kube_proxy)
         version = words.antrea_version
         scene.set(words.cni, words.poll, *extra, version=version, settings=settings)
-    except LabError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return exit_code(work)
 
 
 if __name__ == "__main__":
