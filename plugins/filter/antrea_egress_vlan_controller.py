@@ -51,6 +51,7 @@ from ansible_collections.k8snet.cni.plugins.module_utils.domain import (
     _egress_vlan_command as command,
 )
 from ansible_collections.k8snet.cni.plugins.module_utils.domain import _egress_vlan_power as domain
+from ansible_collections.k8snet.cni.plugins.module_utils.node._probe_reach import is_own
 
 
 def _addresses(host: str) -> list[str]:
@@ -59,17 +60,6 @@ def _addresses(host: str) -> list[str]:
     except OSError:  # behind a proxy, which knows the name
         return []
     return sorted({str(entry[4][0]) for entry in found})
-
-
-def _is_own(address: str) -> bool:
-    """Tell whether an address is this machine's: from there alone it is the way to itself."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as udp:
-            udp.connect((address, 9))  # sends nothing
-            return bool(udp.getsockname()[0] == address)
-    except OSError:
-        return False
 
 
 def antrea_egress_vlan_controller(seen: Any, commands: Any) -> dict[str, Any]:
@@ -83,7 +73,7 @@ def antrea_egress_vlan_controller(seen: Any, commands: Any) -> dict[str, Any]:
             problems.append(command.missing(key, words))
     return {
         "server": _addresses(host) if host else [],
-        "own": [address for address in domain.addresses(facts) if _is_own(address)],
+        "own": [address for address in domain.addresses(facts) if is_own(address)],
         "off": command.program(off),
         "on": command.program(on),
         "problems": problems,

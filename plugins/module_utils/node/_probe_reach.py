@@ -329,14 +329,18 @@ class Prober:
 
 
 def is_own(text: str) -> bool:
-    """Tell whether a socket can be bound to an address: it is of this network namespace."""
+    """Tell whether an address is of this network namespace: it alone is the way to itself.
+
+    That a socket can be bound to it would say nothing where net.ipv4.ip_nonlocal_bind is on, as
+    with keepalived. Nothing is sent.
+    """
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as link:
         try:
-            link.bind((text, 0))
+            link.connect((text, 9))
         except OSError:
             return False
-    return True
+        return bool(link.getsockname()[0] == text)
 
 
 def reason(error: OSError) -> str:
